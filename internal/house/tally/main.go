@@ -12,6 +12,7 @@ import (
 	"flag"
 	"fmt"
 	"io"
+	"maps"
 	"os"
 	"regexp"
 	"slices"
@@ -165,12 +166,7 @@ func (t *tally) text(key string) string {
 
 // gate counts a failure for each package below its minimum; one that was not measured is below.
 func (t *tally) gate() {
-	var names []string
-	for name := range t.minima {
-		names = append(names, name)
-	}
-	slices.Sort(names)
-	for _, name := range names {
+	for _, name := range slices.Sorted(maps.Keys(t.minima)) {
 		if c := t.cover[name]; c < t.minima[name] {
 			t.failed++
 			fmt.Fprintf(t.w, "FAIL %s: %.1f %% of its statements are covered by tests, at least %.0f %% are asked for\n", name, c, t.minima[name])
