@@ -2,6 +2,15 @@
 //
 // Answers are never booleans. "There is no such domain" is final, "I could not find out" is not, and mail must not be
 // bounced for the second. A Resolver therefore returns an *Error whose Temporary says which of the two it is.
+//
+// There are two of them: a Client asks name servers and keeps what they said for as long as they allow, and a Static is a
+// table for tests. A Finder stands on either and answers the question of RFC 5321, section 5: where does the mail of this
+// domain go? The answer is a Destination, whose host names tell the mailbox provider, and whose hosts' addresses are looked
+// up only when a connection is to be made.
+//
+// The records that matter: MX names the hosts that receive, each with a preference, where a lower one is tried first; A and
+// AAAA hold the addresses of a host; a domain without MX receives at its own address (the implicit MX); a single MX with the
+// empty name says that a domain takes no mail at all (RFC 7505).
 package dns
 
 import (
@@ -38,6 +47,7 @@ type Error struct {
 	NotFound  bool   // the name or the record does not exist: final
 	NXDomain  bool   // with NotFound: the name itself does not exist
 	Temporary bool   // could not find out: try again
+	Status    string // the enhanced status code of this trouble for a report: "5.1.2", "5.1.10", "4.4.3", ...
 }
 
 // Error returns "mx example.org: no such domain".
