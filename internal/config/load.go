@@ -32,7 +32,7 @@ func Parse(path string, doc []byte, getenv func(string) string) (*Config, []Prob
 	p := newProblems(path, doc)
 	root, errs := parse(doc)
 	for _, e := range errs {
-		p.addAt(e.at, "", i18n.Errorf("config.file.syntax", "message", e.text, "hint", e.hint()))
+		p.addAt(e.at, "", e.what())
 	}
 	if root == nil {
 		return nil, p.sorted()

@@ -62,17 +62,19 @@ type syntaxError struct {
 	text string
 }
 
-// hint says in the reader's language what the library's words mostly come from.
-func (e *syntaxError) hint() any {
+// what puts the usual mistakes into the reader's language, and leaves the others in the library's.
+func (e *syntaxError) what() *i18n.Error {
 	switch {
-	case strings.Contains(e.text, "at start of value"):
-		return i18n.Errorf("config.hint.quotes")
+	case strings.Contains(e.text, "at start of value"), strings.Contains(e.text, "expected value"):
+		return i18n.Errorf("config.syntax.value")
 	case strings.Contains(e.text, "cannot have new lines"), strings.Contains(e.text, "not terminated"):
-		return i18n.Errorf("config.hint.unclosed")
+		return i18n.Errorf("config.syntax.unclosed")
 	case strings.Contains(e.text, "already"):
-		return i18n.Errorf("config.hint.twice")
+		return i18n.Errorf("config.syntax.twice", "message", e.text)
+	case strings.Contains(e.text, "expected newline"):
+		return i18n.Errorf("config.syntax.behind")
 	}
-	return ""
+	return i18n.Errorf("config.syntax.other", "message", e.text)
 }
 
 // maxSyntaxErrors bounds what is told of a file that is no TOML at all.
