@@ -3,6 +3,8 @@ package house
 import (
 	"os"
 	"path/filepath"
+	"regexp"
+	"strconv"
 	"strings"
 	"testing"
 )
@@ -100,4 +102,27 @@ func plant(t *testing.T, file, source string) string {
 		t.Fatal(err)
 	}
 	return dir
+}
+
+var floorRow = regexp.MustCompile("(?m)^\\| (\\d+) \\| `([a-z0-9]+)` \\|")
+
+func TestTheArchitectureTellsTheSamePlan(t *testing.T) {
+	told := make(map[string]int)
+	for _, m := range floorRow.FindAllStringSubmatch(read(t, "ARCHITECTURE.md"), -1) {
+		floor, err := strconv.Atoi(m[1])
+		if err != nil {
+			t.Fatal(err)
+		}
+		told[m[2]] = floor
+	}
+	for room, floor := range floors {
+		if got, ok := told[room]; !ok || got != floor {
+			t.Errorf("%s lies on floor %d; ARCHITECTURE.md says %d, %v", room, floor, got, ok)
+		}
+	}
+	for room := range told {
+		if _, ok := floors[room]; !ok {
+			t.Errorf("ARCHITECTURE.md has a room %s that the plan has not", room)
+		}
+	}
 }
