@@ -1,0 +1,81 @@
+package api
+
+import (
+	"context"
+	"net/http"
+	"slices"
+	"time"
+
+	"github.com/danielgtaylor/huma/v2"
+
+	"ukai/internal/health"
+	"ukai/internal/journal"
+)
+
+// PathInfo is all that is known of a path.
+type PathInfo = health.Info
+
+// PathStory is a path with the changes that led to where it stands, newest first.
+type PathStory struct {
+	Path    PathInfo        `json:"path"`
+	Changes []journal.Event `json:"changes"`
+}
+
+// BlockRequest shuts a path by hand.
+type BlockRequest struct {
+	Until time.Time `json:"until,omitzero" required:"false" doc:"zero: until it is cleared"`
+	Why   string    `json:"why,omitempty" maxLength:"500"`
+	By    string    `json:"by,omitempty" maxLength:"100"`
+}
+
+type pathPath struct {
+	Egress   string `path:"egress"`
+	Provider string `path:"provider"`
+}
+
+func (p *pathPath) key() health.Key { return health.Key{Egress: p.Egress, Provider: p.Provider} }
+
+func (p *Parts) registerPaths(a huma.API) {
+	register(a, http.MethodGet, "/v1/paths", "path-list", "all paths that have been used", p.listPaths)
+	register(a, http.MethodGet, "/v1/paths/{egress}/{provider}", "path-show", "one path with its changes", p.showPath)
+	register(a, http.MethodPost, "/v1/paths/{egress}/{provider}/block", "path-block", "shut a path by hand", p.blockPath)
+	register(a, http.MethodPost, "/v1/paths/{egress}/{provider}/clear", "path-clear", "open a path and forget the evidence", p.clearPath)
+}
+
+func (p *Parts) listPaths(context.Context, *none) (*body[[]PathInfo], error) {
+	return answer(p.Health.List(p.Now())), nil
+}
+
+func (p *Parts) showPath(ctx context.Context, in *pathPath) (*body[PathStory], error) {
+	info, ok := p.Health.Get(in.key(), p.Now())
+	changes, err := p.Journal.Paths(ctx, in.Egress, in.Provider, 200)
+	if err != nil {
+		return nil, failed(err)
+	}
+	if !ok && len(changes) == 0 {
+		return nil, huma.Error404NotFound("no mail has gone over " + in.Egress + " to " + in.Provider + " yet")
+	}
+	return answer(PathStory{Path: info, Changes: changes}), nil
+}
+
+func (p *Parts) blockPath(_ context.Context, in *struct {
+	pathPath
+	Body BlockRequest
+}) (*body[PathInfo], error) {
+	now := p.Now()
+	if !p.knownEgress(in.Egress) {
+		return nil, huma.Error404NotFound("there is no egress named " + in.Egress)
+	}
+	p.Health.Block(in.key(), health.Pin{At: now, Until: in.Body.Until, Why: in.Body.Why, By: in.Body.By})
+	info, _ := p.Health.Get(in.key(), now)
+	return answer(info), nil
+}
+
+func (p *Parts) knownEgress(name string) bool { return slices.Contains(p.Egresses(), name) }
+
+func (p *Parts) clearPath(_ context.Context, in *pathPath) (*body[PathInfo], error) {
+	now := p.Now()
+	p.Health.Clear(in.key(), now)
+	info, _ := p.Health.Get(in.key(), now)
+	return answer(info), nil
+}
