@@ -4,8 +4,7 @@ import (
 	"bytes"
 	"fmt"
 	"slices"
-
-	"github.com/emersion/go-msgauth/dkim"
+	"time"
 
 	"ukai/internal/mail"
 )
@@ -14,10 +13,10 @@ import (
 type Stream struct {
 	signer *Signer
 	scan   mail.HeaderScan
-	header []byte         // what came before it was known which keys sign
-	over   bool           // the header is over: hashing (or not signing at all)
-	keys   []Key          // the keys of hashes
-	hashes []*dkim.Signer // one for each signature
+	header []byte // what has come, until the header is over; then the header alone, if it is to be signed
+	over   bool   // the header is over
+	keys   []Key  // that sign; none: nothing is kept or hashed any more
+	body   *bodyHash
 }
 
 // Begin starts a message.
@@ -26,7 +25,9 @@ func (s *Signer) Begin() *Stream { return &Stream{signer: s} }
 // Write takes the next piece of the content: CRLF line ends, without dot-stuffing. It never fails.
 func (st *Stream) Write(p []byte) (int, error) {
 	if st.over {
-		st.hash(p)
+		if st.body != nil {
+			st.body.write(p)
+		}
 		return len(p), nil
 	}
 	_, _ = st.scan.Write(p) // it takes everything
@@ -44,25 +45,28 @@ func (st *Stream) Sign() (lines []byte, domains []string, err error) {
 	if !st.over {
 		st.endHeader()
 	}
-	for i, h := range st.hashes {
-		if err := h.Close(); err != nil {
-			return nil, nil, fmt.Errorf("sign for %s with selector %s: %w", st.keys[i].Domain, st.keys[i].Selector, err)
+	if len(st.keys) == 0 {
+		return nil, nil, nil
+	}
+	bodyDigest := st.body.digest()
+	fields := chooseFields(st.header)
+	now := time.Now()
+	for i := range st.keys {
+		k := &st.keys[i]
+		line, err := k.sign(fields, bodyDigest, now)
+		if err != nil {
+			return nil, nil, fmt.Errorf("sign for %s with selector %s: %w", k.Domain, k.Selector, err)
 		}
-		lines = append(lines, h.Signature()...)
-		if d := st.keys[i].Domain; !slices.Contains(domains, d) {
-			domains = append(domains, d)
+		lines = append(lines, line...)
+		if !slices.Contains(domains, k.Domain) {
+			domains = append(domains, k.Domain)
 		}
 	}
 	return lines, domains, nil
 }
 
 // Abort gives up on the message. After Sign it does nothing.
-func (st *Stream) Abort() {
-	for _, h := range st.hashes {
-		_ = h.Close() // ends its goroutine; what it signed is not wanted
-	}
-	st.over, st.header, st.keys, st.hashes = true, nil, nil, nil
-}
+func (st *Stream) Abort() { st.over, st.header, st.keys, st.body = true, nil, nil, nil }
 
 // endHeader deals with a message that has no blank line, and so no body (RFC 5322, section 3.5).
 func (st *Stream) endHeader() {
@@ -74,7 +78,7 @@ func (st *Stream) endHeader() {
 	}
 }
 
-// headerOver chooses the keys and hashes what has come so far.
+// headerOver chooses the keys and begins with the body.
 func (st *Stream) headerOver() {
 	st.over = true
 	info := st.scan.Info()
@@ -83,27 +87,9 @@ func (st *Stream) headerOver() {
 	if !info.Complete || info.FromFields != 1 || info.FromDomain == "" {
 		return
 	}
-	st.keys = st.signer.For(info.FromDomain)
-	if len(st.keys) == 0 {
+	if st.keys = st.signer.For(info.FromDomain); len(st.keys) == 0 {
 		return
 	}
-	names := signedFields(held[:info.Size])
-	for _, k := range st.keys {
-		h, err := dkim.NewSigner(&dkim.SignOptions{
-			Domain: k.Domain, Selector: k.Selector, Signer: k.Private, HeaderKeys: names,
-			HeaderCanonicalization: dkim.CanonicalizationRelaxed, BodyCanonicalization: dkim.CanonicalizationRelaxed,
-		})
-		if err != nil {
-			panic("bug: a key that NewSigner checked is refused: " + err.Error())
-		}
-		st.hashes = append(st.hashes, h)
-	}
-	st.hash(held)
-}
-
-// hash feeds every signature. A write fails only when a hash has ended already, and then Close says why.
-func (st *Stream) hash(p []byte) {
-	for _, h := range st.hashes {
-		_, _ = h.Write(p)
-	}
+	st.header, st.body = held[:info.Size:info.Size], newBodyHash()
+	st.body.write(held[info.Size:])
 }
