@@ -13,9 +13,9 @@ import (
 type Stream struct {
 	signer *Signer
 	scan   mail.HeaderScan
-	header []byte // what has come, until the header is over; then the header alone, if it is to be signed
-	over   bool   // the header is over
-	keys   []Key  // that sign; none: nothing is kept or hashed any more
+	header []byte
+	over   bool  // the header is over
+	keys   []Key // that sign; none: nothing is kept or hashed any more
 	body   *bodyHash
 }
 
@@ -31,9 +31,16 @@ func (st *Stream) Write(p []byte) (int, error) {
 		return len(p), nil
 	}
 	_, _ = st.scan.Write(p) // it takes everything
-	st.header = append(st.header, p...)
-	if st.scan.Done() {
-		st.headerOver()
+	if !st.scan.Done() {
+		st.header = append(st.header, p...)
+		return len(p), nil
+	}
+	info := st.scan.Info()
+	n := info.Size - len(st.header)
+	st.header = append(st.header, p[:n]...)
+	st.headerOver(&info)
+	if st.body != nil {
+		st.body.write(p[n:])
 	}
 	return len(p), nil
 }
@@ -78,18 +85,15 @@ func (st *Stream) endHeader() {
 	}
 }
 
-// headerOver chooses the keys and begins with the body.
-func (st *Stream) headerOver() {
+// headerOver chooses the keys.
+func (st *Stream) headerOver(info *mail.HeaderInfo) {
 	st.over = true
-	info := st.scan.Info()
-	held := st.header
-	st.header = nil
-	if !info.Complete || info.FromFields != 1 || info.FromDomain == "" {
+	if info.Complete && info.FromFields == 1 && info.FromDomain != "" {
+		st.keys = st.signer.For(info.FromDomain)
+	}
+	if len(st.keys) == 0 {
+		st.header = nil
 		return
 	}
-	if st.keys = st.signer.For(info.FromDomain); len(st.keys) == 0 {
-		return
-	}
-	st.header, st.body = held[:info.Size:info.Size], newBodyHash()
-	st.body.write(held[info.Size:])
+	st.body = newBodyHash()
 }
