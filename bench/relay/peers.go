@@ -36,10 +36,11 @@ hostname = "bench.example"
 listen = ""
 [limits]
 connections_per_client = 5000
+connections_per_minute = 1000000
 [[listener]]
 name = "in"
 address = "127.0.0.1:%d"
-relay_networks = ["127.0.0.0/8"]
+relay = ["127.0.0.0/8"]
 [[egress]]
 name = "sink"
 kind = "smarthost"

@@ -33,7 +33,7 @@ func NewMetrics(known func(provider string) bool) *Metrics {
 		took: prometheus.NewHistogramVec(prometheus.HistogramOpts{Name: "ukai_attempt_duration_seconds",
 			Help: "Time from the start of a transaction to its outcome.", Buckets: prometheus.ExponentialBuckets(0.005, 3, 11)}, []string{"egress"}),
 		settled: prometheus.NewCounterVec(prometheus.CounterOpts{Name: "ukai_recipients_total",
-			Help: "Recipients by what an attempt ended with: delivered, detoured (delivered by a detour), bounced, deferred, held."}, []string{"result"}),
+			Help: "Recipients by what an attempt ended with: delivered, detoured (delivered by a detour), bounced, deferred, held; and unfound: no receiver was found."}, []string{"result"}),
 		taken: prometheus.NewCounterVec(prometheus.CounterOpts{Name: "ukai_accepted_total",
 			Help: "Messages taken in, by listener."}, []string{"listener"}),
 	}
@@ -46,6 +46,10 @@ func (m *Metrics) Handler() http.Handler { return promhttp.HandlerFor(m.reg, pro
 
 // OnOutcome counts an outcome: it fits dispatch.Options.
 func (m *Metrics) OnOutcome(o *outcome.Outcome, v *classify.Verdict, recipients int) {
+	if o.Egress == "" {
+		m.settled.WithLabelValues("unfound").Add(float64(recipients)) // the lookup failed: nothing was tried
+		return
+	}
 	provider := o.Provider
 	if !m.known(provider) {
 		provider = "other"

@@ -69,6 +69,11 @@ func langFlag(args []string) string {
 func newRoot(e *env) *cobra.Command {
 	root := e.group("ukai", "cli.root.",
 		newServe(e),
+		newStatus(e),
+		newQueue(e),
+		newTrace(e),
+		newPath(e),
+		newAccount(e),
 		newConfig(e),
 		newVersion(e),
 		newCompletion(e),

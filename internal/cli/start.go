@@ -3,11 +3,15 @@ package cli
 import (
 	"context"
 
+	"ukai/internal/app"
 	"ukai/internal/config"
-	"ukai/internal/i18n"
 )
 
 // startApp builds the ukai that serve runs.
-func startApp(context.Context, *config.Config, serveOptions) (server, error) {
-	return nil, i18n.Errorf("cli.serve.unavailable")
+func startApp(ctx context.Context, c *config.Config, o serveOptions) (server, error) {
+	a, err := app.New(ctx, c, app.Options{Log: o.Log, Version: o.Version, Inherited: o.Inherited, Notifier: o.Notifier})
+	if err != nil {
+		return nil, err
+	}
+	return a, nil
 }

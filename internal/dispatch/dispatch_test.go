@@ -213,6 +213,15 @@ func TestADomainThatDoesNotExistBouncesAndOneThatCannotBeAskedWaits(t *testing.T
 	}
 }
 
+func TestASmarthostGetsMailForDomainsThatOnlyItMayKnow(t *testing.T) {
+	w := newWorld(t, setting{mode: route.Act, egresses: []string{"smarthost"}})
+	w.post("a@example.org", to("x@gone.example")...)
+	if s := w.settled(1); s.Delivered != 1 {
+		t.Errorf("%+v", s)
+	}
+	w.expect("smarthost x@gone.example")
+}
+
 func TestARefusalInTheGreetingIsDetouredToo(t *testing.T) {
 	w := newWorld(t, setting{mode: route.Act, egresses: both})
 	w.mu.Lock()

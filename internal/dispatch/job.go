@@ -9,6 +9,7 @@ import (
 	"ukai/internal/i18n"
 	"ukai/internal/journal"
 	"ukai/internal/outcome"
+	"ukai/internal/provider"
 	"ukai/internal/queue"
 	"ukai/internal/route"
 )
@@ -23,6 +24,7 @@ type job struct {
 	dice    uint32
 
 	dest     *Destination
+	unfound  *outcome.Outcome // the lookup failed: only a smarthost can carry it
 	open     []int // recipients that the next transaction carries
 	later    []int // recipients to be tried again another time
 	done     []int // recipients that need nothing more
@@ -65,12 +67,11 @@ func (j *job) lookUp() {
 	j.d.running.Add(1)
 	go func() {
 		defer j.d.running.Done()
-		dest, o := j.d.Directory.Find(j.ctx, j.q.Domain)
-		if o != nil {
-			j.judgeAll(o, true)
-			return
+		j.dest, j.unfound = j.d.Directory.Find(j.ctx, j.q.Domain)
+		if j.unfound != nil {
+			// A smarthost may know the domain all the same: it has its own view of the DNS, and its own routes.
+			j.dest = &Destination{Provider: j.q.Domain, Limits: provider.DefaultLimits}
 		}
-		j.dest = dest
 		j.route()
 	}()
 }
@@ -105,6 +106,11 @@ func (j *job) route() {
 // take enters the line of the chosen egress's site.
 func (j *job) take(dec *route.Decision, now time.Time) {
 	j.egress, j.detour, j.probe = dec.Egress, dec.Detour, dec.Probe
+	if j.unfound != nil && j.ways.Egresses[dec.Egress].Smarthost == "" {
+		j.egress = -1 // no path was used
+		j.judgeAll(j.unfound, true)
+		return
+	}
 	if dec.Detour || dec.Probe || dec.Would != dec.Egress {
 		j.recordDecision(dec, now)
 	}

@@ -180,7 +180,11 @@ func (w *world) ways(s setting) *Ways {
 	var routes []route.Egress
 	for _, name := range s.egresses {
 		routes = append(routes, route.Egress{Name: name})
-		ways.Egresses = append(ways.Egresses, &Egress{Name: name, Port: 25, Carrier: &fake{w: w, egress: name}})
+		out := &Egress{Name: name, Port: 25, Carrier: &fake{w: w, egress: name}}
+		if name == "smarthost" {
+			out.Smarthost = "192.0.2.99"
+		}
+		ways.Egresses = append(ways.Egresses, out)
 	}
 	var err error
 	if ways.Table, err = route.NewTable(routes, s.pools, route.Options{Mode: s.mode}); err != nil {
