@@ -25,9 +25,9 @@ type job struct {
 
 	dest     *Destination
 	unfound  *outcome.Outcome // the lookup failed: only a smarthost can carry it
-	open     []int // recipients that the next transaction carries
-	later    []int // recipients to be tried again another time
-	done     []int // recipients that need nothing more
+	open     []int            // recipients that the next transaction carries
+	later    []int            // recipients to be tried again another time
+	done     []int            // recipients that need nothing more
 	failed   []failure
 	relayed  []failure // taken by a server that gives no success reports, though the sender asked for one
 	tried    uint64    // egresses that refused it in this attempt
