@@ -12,10 +12,10 @@
 // all: whom would the signature speak for?
 //
 // A Stream hashes the content while it is received, so that a message is never read twice or held in memory. The content
-// must have CRLF line ends: package smtpserver lets nothing else in. A lone CR or LF is taken as text, as the RFC has it; a
-// receiver that mends it would find the signature broken.
+// must have CRLF line ends: package smtpserver lets nothing else in. (The hashing below would quietly mend a lone LF, and
+// the signature would then not fit what is sent.)
 //
-// The tests let an independent implementation (github.com/emersion/go-msgauth) verify what is signed here.
+// The signing itself is done by github.com/emersion/go-msgauth.
 package dkim
 
 import (

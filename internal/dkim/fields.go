@@ -10,7 +10,7 @@ type fieldRule struct {
 
 // signable is what is worth a signature (RFC 6376, section 5.4.1): what a reader sees, and what changes how the body is read.
 // Trace fields are left out, for others add to them on the way.
-var signable = [...]fieldRule{
+var signable = []fieldRule{
 	{"From", true}, {"Sender", true}, {"Reply-To", true}, {"To", true}, {"Cc", true}, {"Subject", true}, {"Date", true},
 	{"Message-ID", true}, {"In-Reply-To", true}, {"References", true},
 	{"MIME-Version", true}, {"Content-Type", true}, {"Content-Transfer-Encoding", true},
@@ -20,67 +20,38 @@ var signable = [...]fieldRule{
 	{"Feedback-ID", false}, // Gmail's feedback loop believes only a signed one
 }
 
-// maxRepeat bounds how often a repeated field is signed; the lowest ones are (RFC 6376, section 5.4.2).
+// maxRepeat bounds how often a repeated field is named in h=; the lowest ones are signed (RFC 6376, section 5.4.2).
 const maxRepeat = 8
 
-// chosen is what is signed of a header.
-type chosen struct {
-	names []string // the value of h=
-	text  []byte   // the fields in relaxed form, with line ends
-}
-
-// chooseFields picks the fields to be signed: each as often as it occurs in the header, from below, and once more by name where
-// a second one would be a forgery. A field that is absent is not named: the next relay may be right to add it.
-func chooseFields(header []byte) *chosen {
-	var found [len(signable)][][]byte
-	for len(header) > 0 {
-		n := fieldLen(header)
-		field := header[:n]
-		header = header[n:]
-		if i := ruleOf(field); i >= 0 {
-			found[i] = append(found[i], field)
+// signedFields returns the value of h=: each field as often as it occurs in the header, and once more where a second one would
+// be a forgery. A field that is absent is not named: the next relay may be right to add it.
+func signedFields(header []byte) []string {
+	var count [32]int
+	for line := range bytes.Lines(header) {
+		if line[0] == ' ' || line[0] == '\t' {
+			continue
+		}
+		name, _, ok := bytes.Cut(line, []byte(":"))
+		if !ok {
+			continue
+		}
+		name = bytes.TrimRight(name, " \t")
+		for i := range signable {
+			if len(name) == len(signable[i].name) && bytes.EqualFold(name, []byte(signable[i].name)) {
+				count[i]++
+				break
+			}
 		}
 	}
-	c := &chosen{names: make([]string, 0, 40), text: make([]byte, 0, 2048)}
-	for i := range signable {
-		list := found[i]
-		for n := 0; n < len(list) && n < maxRepeat; n++ {
-			c.names = append(c.names, signable[i].name)
-			c.text = append(relaxedField(c.text, list[len(list)-1-n]), '\r', '\n')
+	names := make([]string, 0, 40)
+	for i, f := range signable {
+		n := min(count[i], maxRepeat)
+		if n > 0 && f.once {
+			n++
 		}
-		if len(list) > 0 && signable[i].once {
-			c.names = append(c.names, signable[i].name)
-		}
-	}
-	return c
-}
-
-// fieldLen returns the length of the field at the start of header, its continuation lines included.
-func fieldLen(header []byte) int {
-	n := 0
-	for {
-		i := bytes.IndexByte(header[n:], '\n')
-		if i < 0 {
-			return len(header)
-		}
-		n += i + 1
-		if n == len(header) || header[n] != ' ' && header[n] != '\t' {
-			return n
+		for range n {
+			names = append(names, f.name)
 		}
 	}
-}
-
-// ruleOf returns the rule for a field, -1 for one that is not signed.
-func ruleOf(field []byte) int {
-	name, _, ok := bytes.Cut(field, []byte(":"))
-	if !ok {
-		return -1
-	}
-	name = bytes.TrimRight(name, " \t")
-	for i := range signable {
-		if len(name) == len(signable[i].name) && bytes.EqualFold(name, []byte(signable[i].name)) {
-			return i
-		}
-	}
-	return -1
+	return names
 }

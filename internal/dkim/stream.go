@@ -1,10 +1,12 @@
 package dkim
 
 import (
+	"bufio"
 	"bytes"
 	"fmt"
 	"slices"
-	"time"
+
+	"github.com/emersion/go-msgauth/dkim"
 
 	"ukai/internal/mail"
 )
@@ -13,11 +15,15 @@ import (
 type Stream struct {
 	signer *Signer
 	scan   mail.HeaderScan
-	header []byte
-	over   bool  // the header is over
-	keys   []Key // that sign; none: nothing is kept or hashed any more
-	body   *bodyHash
+	header []byte         // what came before it was known which keys sign
+	over   bool           // the header is over: hashing (or not signing at all)
+	keys   []Key          // the keys of hashes
+	hashes []*dkim.Signer // one for each signature
+	out    *bufio.Writer  // to all of hashes
 }
+
+// pieceSize is how much of the content is handed to the hashes at once: each hand-over wakes a goroutine per signature.
+const pieceSize = 32 << 10
 
 // Begin starts a message.
 func (s *Signer) Begin() *Stream { return &Stream{signer: s} }
@@ -25,22 +31,13 @@ func (s *Signer) Begin() *Stream { return &Stream{signer: s} }
 // Write takes the next piece of the content: CRLF line ends, without dot-stuffing. It never fails.
 func (st *Stream) Write(p []byte) (int, error) {
 	if st.over {
-		if st.body != nil {
-			st.body.write(p)
-		}
+		st.hash(p)
 		return len(p), nil
 	}
 	_, _ = st.scan.Write(p) // it takes everything
-	if !st.scan.Done() {
-		st.header = append(st.header, p...)
-		return len(p), nil
-	}
-	info := st.scan.Info()
-	n := info.Size - len(st.header)
-	st.header = append(st.header, p[:n]...)
-	st.headerOver(&info)
-	if st.body != nil {
-		st.body.write(p[n:])
+	st.header = append(st.header, p...)
+	if st.scan.Done() {
+		st.headerOver()
 	}
 	return len(p), nil
 }
@@ -52,28 +49,26 @@ func (st *Stream) Sign() (lines []byte, domains []string, err error) {
 	if !st.over {
 		st.endHeader()
 	}
-	if len(st.keys) == 0 {
-		return nil, nil, nil
-	}
-	bodyDigest := st.body.digest()
-	fields := chooseFields(st.header)
-	now := time.Now()
-	for i := range st.keys {
-		k := &st.keys[i]
-		line, err := k.sign(fields, bodyDigest, now)
-		if err != nil {
-			return nil, nil, fmt.Errorf("sign for %s with selector %s: %w", k.Domain, k.Selector, err)
+	st.flush()
+	for i, h := range st.hashes {
+		if err := h.Close(); err != nil {
+			return nil, nil, fmt.Errorf("sign for %s with selector %s: %w", st.keys[i].Domain, st.keys[i].Selector, err)
 		}
-		lines = append(lines, line...)
-		if !slices.Contains(domains, k.Domain) {
-			domains = append(domains, k.Domain)
+		lines = append(lines, h.Signature()...)
+		if d := st.keys[i].Domain; !slices.Contains(domains, d) {
+			domains = append(domains, d)
 		}
 	}
 	return lines, domains, nil
 }
 
 // Abort gives up on the message. After Sign it does nothing.
-func (st *Stream) Abort() { st.over, st.header, st.keys, st.body = true, nil, nil, nil }
+func (st *Stream) Abort() {
+	for _, h := range st.hashes {
+		_ = h.Close() // ends its goroutine; what it signed is not wanted
+	}
+	st.over, st.header, st.keys, st.hashes, st.out = true, nil, nil, nil, nil
+}
 
 // endHeader deals with a message that has no blank line, and so no body (RFC 5322, section 3.5).
 func (st *Stream) endHeader() {
@@ -85,15 +80,56 @@ func (st *Stream) endHeader() {
 	}
 }
 
-// headerOver chooses the keys.
-func (st *Stream) headerOver(info *mail.HeaderInfo) {
+// headerOver chooses the keys and hashes what has come so far.
+func (st *Stream) headerOver() {
 	st.over = true
-	if info.Complete && info.FromFields == 1 && info.FromDomain != "" {
-		st.keys = st.signer.For(info.FromDomain)
-	}
-	if len(st.keys) == 0 {
-		st.header = nil
+	info := st.scan.Info()
+	held := st.header
+	st.header = nil
+	if !info.Complete || info.FromFields != 1 || info.FromDomain == "" {
 		return
 	}
-	st.body = newBodyHash()
+	st.keys = st.signer.For(info.FromDomain)
+	if len(st.keys) == 0 {
+		return
+	}
+	names := signedFields(held[:info.Size])
+	for _, k := range st.keys {
+		h, err := dkim.NewSigner(&dkim.SignOptions{
+			Domain: k.Domain, Selector: k.Selector, Signer: k.Private, HeaderKeys: names,
+			HeaderCanonicalization: dkim.CanonicalizationRelaxed, BodyCanonicalization: dkim.CanonicalizationRelaxed,
+		})
+		if err != nil {
+			panic("bug: a key that NewSigner checked is refused: " + err.Error())
+		}
+		st.hashes = append(st.hashes, h)
+	}
+	st.hash(held)
+}
+
+// hash takes the next piece for every signature.
+func (st *Stream) hash(p []byte) {
+	if len(st.hashes) == 0 {
+		return
+	}
+	if st.out == nil {
+		st.out = bufio.NewWriterSize(all(st.hashes), pieceSize)
+	}
+	_, _ = st.out.Write(p) // all never fails
+}
+
+func (st *Stream) flush() {
+	if st.out != nil {
+		_ = st.out.Flush() // all never fails
+	}
+}
+
+// all hands on to every signature. A write fails only when a hash has ended already, and then its Close says why.
+type all []*dkim.Signer
+
+func (a all) Write(p []byte) (int, error) {
+	for _, h := range a {
+		_, _ = h.Write(p)
+	}
+	return len(p), nil
 }
