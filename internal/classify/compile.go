@@ -1,0 +1,305 @@
+package classify
+
+import (
+	"fmt"
+	"regexp"
+	"slices"
+	"strings"
+
+	"ukai/internal/outcome"
+)
+
+// Rules is a set of rules, made ready to judge. It is immutable and safe for concurrent use.
+//
+// What makes it fast whatever the number of rules: one pass of an automaton finds every phrase of every rule. A rule is only
+// looked at if the text has the one phrase that it cannot do without, and a reply has few of those.
+type Rules struct {
+	files    []*File
+	rules    []compiled
+	phrases  []compiledPhrase
+	parts    []part
+	find     *automaton
+	lists    []compiledList
+	named    [][]byte // words behind which a list is named
+	sets     ruleSets
+	speakers map[string]uint64 // provider: its files, as bits
+	classes  map[string]*Class
+	// By part: what it does when it is met, and the phrases with gaps to look at then.
+	effects [][]effect
+	gapped  [][]uint32
+}
+
+type compiled struct {
+	name     string
+	class    *Class
+	verdict  Verdict // what does not depend on the text
+	file     int
+	rule     *Rule
+	all      []uint32 // numbers of phrases
+	codes    []codes
+	statuses []statuses
+	phases   uint16 // bits of outcome.Phase; 0 for all
+	code     *regexp.Regexp
+}
+
+type compiledPhrase struct {
+	phrase
+	ids     []uint32 // of its parts
+	effects []effect
+}
+
+type compiledList struct{ *List }
+
+// ruleSets are sets of rules as bits, the same for every text.
+type ruleSets struct {
+	size   int        // words of a set
+	bare   []uint64   // rules that wait for no phrase
+	bareOf [][]uint64 // by file: the same, of those that are for its provider only
+	any    []uint64   // rules that ask for one of Any
+	lists  []uint64   // rules that ask for a list
+}
+
+// effect is what a phrase does when it stands in the text.
+type effect struct {
+	role role
+	n    uint32 // the rule, list or file
+	mark outcome.Phase
+}
+
+type role uint8
+
+const (
+	wakes     role = iota // the rule n waits for it
+	isAny                 // one of Any of rule n
+	isListed              // the list that rule n asks for
+	isNone                // one of None of rule n
+	namesList             // it names list n
+	marksFile             // the provider of file n speaks
+	marksPhase
+)
+
+// maxFiles is how many files of rules there can be, because a set of files is kept as the bits of one word.
+const maxFiles = 64
+
+func compile(files []*File) (*Rules, error) {
+	if len(files) > maxFiles {
+		return nil, fmt.Errorf("%d files of rules: %d at most", len(files), maxFiles)
+	}
+	r := &Rules{files: files, speakers: make(map[string]uint64), classes: make(map[string]*Class)}
+	c := &compiler{Rules: r, phraseID: make(map[string]uint32), partID: make(map[part]uint32)}
+	all, err := Classes()
+	if err != nil {
+		return nil, err
+	}
+	for i := range all {
+		c.classes[all[i].Name] = &all[i]
+	}
+	for n, f := range files {
+		c.names(n, f)
+	}
+	for n, f := range files {
+		for i := range f.Rule {
+			c.rule(n, f, &f.Rule[i])
+		}
+	}
+	c.finish()
+	return r, nil
+}
+
+// compiler numbers what Rules is made of.
+type compiler struct {
+	*Rules
+	phraseID map[string]uint32
+	partID   map[part]uint32
+}
+
+// names takes in what a file says besides its rules: every rule of every file may need it.
+func (c *compiler) names(n int, f *File) {
+	for _, s := range f.Named {
+		c.named = append(c.named, []byte(normal(s)))
+	}
+	for i := range f.List {
+		c.effect(f.List[i].Any, effect{role: namesList, n: uint32(len(c.lists))})
+		c.lists = append(c.lists, compiledList{&f.List[i]})
+	}
+	for _, p := range f.Providers {
+		c.speakers[p] |= 1 << n
+	}
+	c.effect(f.Marks, effect{role: marksFile, n: uint32(n)})
+	for _, p := range f.Phase {
+		c.effect(p.Any, effect{role: marksPhase, mark: outcome.ParsePhase(p.Phase)})
+	}
+}
+
+// effect gives phrases an effect.
+func (c *compiler) effect(list []string, e effect) {
+	for _, s := range list {
+		p := &c.phrases[c.number(s)]
+		if !slices.Contains(p.effects, e) {
+			p.effects = append(p.effects, e)
+		}
+	}
+}
+
+// number returns the number of a phrase; the same phrase of two rules is looked for once.
+func (c *compiler) number(s string) uint32 {
+	if id, ok := c.phraseID[s]; ok {
+		return id
+	}
+	p, err := parsePhrase(s)
+	if err != nil {
+		panic("bug: " + err.Error()) // the checker has read it
+	}
+	cp := compiledPhrase{phrase: p}
+	for _, q := range p.parts {
+		id, ok := c.partID[q]
+		if !ok {
+			id = uint32(len(c.parts))
+			c.partID[q] = id
+			c.parts = append(c.parts, q)
+		}
+		cp.ids = append(cp.ids, id)
+	}
+	id := uint32(len(c.phrases))
+	c.phraseID[s] = id
+	c.phrases = append(c.phrases, cp)
+	return id
+}
+
+func (c *compiler) rule(file int, f *File, r *Rule) {
+	n := uint32(len(c.rules))
+	x := compiled{name: f.name + "." + r.Name, class: c.classes[r.Class], file: file, rule: r}
+	for _, s := range r.All {
+		x.all = append(x.all, c.number(s))
+	}
+	c.effect(c.rarest(r.All), effect{role: wakes, n: n})
+	c.effect(r.Any, effect{role: isAny, n: n})
+	c.effect(c.listed(r.Lists), effect{role: isListed, n: n})
+	c.effect(r.None, effect{role: isNone, n: n})
+	for _, s := range r.Codes {
+		v, _ := parseCodes(s)
+		x.codes = append(x.codes, v)
+	}
+	for _, s := range r.Statuses {
+		v, _ := parseStatuses(s)
+		x.statuses = append(x.statuses, v)
+	}
+	for _, s := range r.Phases {
+		x.phases |= 1 << outcome.ParsePhase(s)
+	}
+	if r.Code != "" {
+		x.code = regexp.MustCompile(r.Code)
+	}
+	x.verdict = template(x.class, r)
+	x.verdict.Rule = x.name
+	c.rules = append(c.rules, x)
+}
+
+// rarest returns the phrase of All that a rule waits for: the longest is the least likely to be met by chance.
+func (c *compiler) rarest(all []string) []string {
+	best := ""
+	for _, s := range all {
+		if len(s) > len(best) {
+			best = s
+		}
+	}
+	if best == "" {
+		return nil
+	}
+	return []string{best}
+}
+
+// listed returns the phrases of the lists of a kind.
+func (c *compiler) listed(kind string) []string {
+	var out []string
+	for _, l := range c.lists {
+		if kind == "any" || kind != "" && l.Domain == (kind == "domain") {
+			out = append(out, l.Any...)
+		}
+	}
+	return out
+}
+
+// template is the verdict of a rule as far as it is the same for every text.
+func template(class *Class, r *Rule) Verdict {
+	v := Verdict{Class: class.Name, Blame: class.Blame, Scope: class.Scope, Detour: class.Detour, Reputation: class.Reputation, List: r.List}
+	if r.Blame != "" {
+		v.Blame = r.Blame
+	}
+	if r.Scope != "" {
+		v.Scope = r.Scope
+		if r.Scope == ScopeRange && v.Blame == BlameIP {
+			v.Blame = BlameRange
+		}
+	}
+	if r.Detour != nil {
+		v.Detour = *r.Detour
+	}
+	if r.Reputation != nil {
+		v.Reputation = *r.Reputation
+	}
+	return v
+}
+
+// finish builds what the numbers refer to.
+func (c *compiler) finish() {
+	c.sets = ruleSets{size: (len(c.rules) + 63) / 64, bareOf: make([][]uint64, len(c.files))}
+	c.sets.bare, c.sets.any, c.sets.lists = c.newSet(), c.newSet(), c.newSet()
+	for n := range c.rules {
+		c.sort(n)
+	}
+	c.effects = make([][]effect, len(c.parts))
+	c.gapped = make([][]uint32, len(c.parts))
+	for id := range c.phrases {
+		p := &c.phrases[id]
+		if len(p.parts) == 1 {
+			c.effects[p.ids[0]] = append(c.effects[p.ids[0]], p.effects...)
+			continue
+		}
+		t := p.ids[slices.Index(p.parts, p.trigger())]
+		c.gapped[t] = append(c.gapped[t], uint32(id))
+	}
+	texts := make([]string, len(c.parts))
+	for i, p := range c.parts {
+		texts[i] = p.text
+	}
+	c.find = newAutomaton(texts)
+}
+
+func (c *compiler) newSet() []uint64 { return make([]uint64, c.sets.size) }
+
+// sort puts a rule into the sets it belongs to.
+func (c *compiler) sort(n int) {
+	x := &c.rules[n]
+	bit := uint64(1) << (n % 64)
+	if len(x.rule.Any) > 0 {
+		c.sets.any[n/64] |= bit
+	}
+	if x.rule.Lists != "" {
+		c.sets.lists[n/64] |= bit
+	}
+	switch {
+	case len(x.rule.Any)+len(x.rule.All) > 0 || x.rule.Lists != "":
+	case x.rule.Only:
+		if c.sets.bareOf[x.file] == nil {
+			c.sets.bareOf[x.file] = c.newSet()
+		}
+		c.sets.bareOf[x.file][n/64] |= bit
+	default:
+		c.sets.bare[n/64] |= bit
+	}
+}
+
+// Names returns the names of all rules in the order in which they are asked.
+func (r *Rules) Names() []string {
+	names := make([]string, len(r.rules))
+	for i := range r.rules {
+		names[i] = r.rules[i].name
+	}
+	return names
+}
+
+// Known tells whether a rule of that name exists.
+func (r *Rules) Known(name string) bool {
+	return slices.ContainsFunc(r.rules, func(x compiled) bool { return strings.EqualFold(x.name, name) })
+}
