@@ -55,10 +55,25 @@ func TestTranscripts(t *testing.T) {
 				}
 				return
 			}
-			if got != string(want) {
-				t.Errorf("%s (rewritten by go test -update):\ngot:\n%s\nwant:\n%s", name, got, want)
-			}
+			compare(t, name, got, string(want))
 		})
+	}
+}
+
+// compare shows the first lines that differ, with the command they belong to.
+func compare(t *testing.T, name, got, want string) {
+	t.Helper()
+	g, w := strings.Split(got, "\n"), strings.Split(want, "\n")
+	command := ""
+	for i := range max(len(g), len(w)) {
+		if i < len(g) && strings.HasPrefix(g[i], "$ ") {
+			command = g[i]
+		}
+		if i >= len(g) || i >= len(w) || g[i] != w[i] {
+			t.Errorf("%s:%d (rewritten by go test -update), in %q:\ngot:\n%s\nwant:\n%s", name, i+1, command,
+				strings.Join(g[min(i, len(g)):min(i+5, len(g))], "\n"), strings.Join(w[min(i, len(w)):min(i+5, len(w))], "\n"))
+			return
+		}
 	}
 }
 

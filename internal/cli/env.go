@@ -74,15 +74,20 @@ func (e *env) configPath() string {
 // config loads the settings, with the data directory of --data or $UKAI_DATA in place of theirs. What is wrong with them is
 // printed here.
 func (e *env) config() (*config.Config, error) {
-	path := e.configPath()
-	c, problems := config.Load(path)
+	c, problems := e.load()
 	if len(problems) > 0 {
-		return nil, e.showProblems(path, problems)
-	}
-	if dir := e.dataOverride(); dir != "" {
-		c.Data = dir
+		return nil, e.showProblems(e.configPath(), problems)
 	}
 	return c, nil
+}
+
+// load does what config does and prints nothing.
+func (e *env) load() (*config.Config, []config.Problem) {
+	c, problems := config.Load(e.configPath())
+	if dir := e.dataOverride(); dir != "" && c != nil {
+		c.Data = dir
+	}
+	return c, problems
 }
 
 func (e *env) dataOverride() string {

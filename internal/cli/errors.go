@@ -27,7 +27,7 @@ type exitError struct {
 
 func (x *exitError) Error() string {
 	if x.cause == nil {
-		return "the check found something"
+		return "what was found has been told"
 	}
 	return x.cause.Error()
 }
@@ -73,8 +73,6 @@ func dashed(name string) string {
 }
 
 // args returns a check that there are least to most arguments; most < 0: any number.
-//
-//nolint:unparam // least is part of what can be asked, whichever commands there are
 func args(least, most int) cobra.PositionalArgs {
 	return func(cmd *cobra.Command, given []string) error {
 		switch {

@@ -6,12 +6,12 @@ import (
 	"log/slog"
 	"os"
 	"os/signal"
-	"path/filepath"
 	"syscall"
 
 	"github.com/spf13/cobra"
 
 	"ukai/internal/config"
+	"ukai/internal/i18n"
 	"ukai/internal/systemd"
 )
 
@@ -49,9 +49,6 @@ func (e *env) serve(ctx context.Context, c *config.Config) error {
 	}
 	defer sockets.Close() // those that no listener took
 	o := serveOptions{Log: newLogger(e.err, c.Log), Version: e.build().Version, Inherited: sockets, Notifier: systemd.NewNotifier(e.getenv)}
-	if dir, err := filepath.Abs(c.Data); err == nil {
-		c.Data = dir
-	}
 	s, err := e.start(ctx, c, o)
 	if err != nil {
 		return err
@@ -82,20 +79,28 @@ func (e *env) reloads(ctx context.Context, hangups <-chan os.Signal, s server, o
 			return
 		case <-hangups:
 		}
-		tell := func(err error) {
-			if err != nil {
-				o.Log.Warn("systemd not told", "error", err)
-			}
+		if err := o.Notifier.Reloading(); err != nil {
+			o.Log.Warn("systemd not told", "error", err)
 		}
-		tell(o.Notifier.Reloading())
-		if c, err := e.config(); err != nil {
-			o.Log.Error("settings not reloaded", "error", err)
-		} else if err := s.Reload(ctx, c); err != nil {
-			o.Log.Error("settings not reloaded", "error", err)
-		} else {
-			o.Log.Info("settings reloaded")
+		e.reload(ctx, s, o.Log)
+		if err := o.Notifier.Ready("ready"); err != nil {
+			o.Log.Warn("systemd not told", "error", err)
 		}
-		tell(o.Notifier.Ready("ready"))
+	}
+}
+
+// reload takes over the settings, or logs every mistake in them. The server logs that it has done so.
+func (e *env) reload(ctx context.Context, s server, log *slog.Logger) {
+	c, problems := e.load()
+	for i := range problems {
+		p := &problems[i]
+		log.Error("settings not reloaded", "where", p.Where(), "key", p.Key, "error", p.Text(e.lang))
+	}
+	if len(problems) > 0 {
+		return
+	}
+	if err := s.Reload(ctx, c); err != nil {
+		log.Error("settings not reloaded", "error", i18n.ErrorText(e.lang, err))
 	}
 }
 
