@@ -18,10 +18,13 @@ func newPlainClient(username, password string) (*plainClient, error) {
 	return &plainClient{initial: []byte("\x00" + username + "\x00" + password)}, nil
 }
 
+// Mechanism returns PLAIN.
 func (c *plainClient) Mechanism() string { return Plain }
 
+// Start returns the whole of it.
 func (c *plainClient) Start() ([]byte, error) { return c.initial, nil }
 
+// Next has nothing to answer.
 func (c *plainClient) Next([]byte) ([]byte, error) {
 	return nil, fmt.Errorf("a challenge after PLAIN's only message: %w", ErrSyntax)
 }
@@ -32,10 +35,13 @@ type loginClient struct {
 	step               int
 }
 
+// Mechanism returns LOGIN.
 func (c *loginClient) Mechanism() string { return Login }
 
+// Start returns nil: the server asks first.
 func (c *loginClient) Start() ([]byte, error) { return nil, nil }
 
+// Next returns the name, then the password.
 func (c *loginClient) Next([]byte) ([]byte, error) {
 	c.step++
 	switch c.step {
@@ -51,6 +57,7 @@ type plainServer struct {
 	password func(name, password string) (string, bool, error)
 }
 
+// Next takes the one message of the mechanism.
 func (s *plainServer) Next(response []byte) (challenge []byte, done bool, account string, err error) {
 	if response == nil {
 		return []byte{}, false, "", nil
@@ -73,6 +80,7 @@ type loginServer struct {
 	haveName bool
 }
 
+// Next takes the name, then the password.
 func (s *loginServer) Next(response []byte) (challenge []byte, done bool, account string, err error) {
 	switch {
 	case response == nil:

@@ -35,18 +35,21 @@ func newScramClient(username, password string) (*scramClient, error) {
 
 func newNonce() string {
 	var b [18]byte
-	rand.Read(b[:]) //nolint:errcheck // never fails: it ends the program instead
+	rand.Read(b[:]) // never fails: it ends the program instead
 	return base64.StdEncoding.EncodeToString(b[:])
 }
 
+// Mechanism returns SCRAM-SHA-256.
 func (c *scramClient) Mechanism() string { return ScramSHA256 }
 
+// Start returns client-first-message (RFC 5802, section 7).
 func (c *scramClient) Start() ([]byte, error) {
 	name := strings.NewReplacer("=", "=3D", ",", "=2C").Replace(c.username)
 	c.firstBare = "n=" + name + ",r=" + c.nonce
 	return []byte(gs2None + c.firstBare), nil
 }
 
+// Next answers server-first-message and checks server-final-message.
 func (c *scramClient) Next(challenge []byte) ([]byte, error) {
 	c.step++
 	switch c.step {

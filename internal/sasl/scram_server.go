@@ -21,6 +21,7 @@ type scramServer struct {
 	account     Keys
 }
 
+// Next takes client-first-message, client-final-message and the empty response to our proof.
 func (s *scramServer) Next(response []byte) (challenge []byte, done bool, account string, err error) {
 	if response == nil && s.step == 0 {
 		return []byte{}, false, "", nil

@@ -40,6 +40,7 @@ func NewServer(mech string, creds Credentials) (Server, error) {
 
 type externalServer struct{ account func() string }
 
+// Next takes the authzid, which may be empty.
 func (s *externalServer) Next(response []byte) (challenge []byte, done bool, account string, err error) {
 	if response == nil {
 		return []byte{}, false, "", nil

@@ -89,9 +89,9 @@ func (s *session) converse(server sasl.Server, response []byte) error {
 			s.say(replyAuthOK)
 			return nil
 		}
-		out := append(s.wire.out, "334 "...)
-		out = base64.StdEncoding.AppendEncode(out, challenge)
-		s.wire.out = append(out, '\r', '\n')
+		s.say("334 ")
+		s.wire.out = base64.StdEncoding.AppendEncode(s.wire.out, challenge)
+		s.say("\r\n")
 
 		line, wrong, err := s.readLine()
 		switch {

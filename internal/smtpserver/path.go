@@ -84,12 +84,11 @@ func skipRoute(b []byte) ([]byte, error) {
 
 // mailboxLen returns how long the Mailbox at the start of b is.
 func mailboxLen(b []byte) (int, error) {
-	n := 0
+	length := dotStringLen
 	if len(b) > 0 && b[0] == '"' {
-		n = quotedLen(b)
-	} else {
-		n = dotStringLen(b)
+		length = quotedLen
 	}
+	n := length(b)
 	if n <= 0 {
 		return 0, errPathLocal
 	}

@@ -110,7 +110,7 @@ func parseProxyV2(r io.Reader) (src, dst netip.AddrPort, err error) {
 	if fixed[0]&15 == 0 {
 		return src, dst, nil // LOCAL
 	}
-	width := 0
+	var width int
 	switch fixed[1] {
 	case 0x11: // TCP over IPv4
 		width = 4

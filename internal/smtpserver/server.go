@@ -83,16 +83,16 @@ func (s *Server) Serve(ctx context.Context, l net.Listener, o ListenerOptions) e
 	s.mu.Lock()
 	if s.draining {
 		s.mu.Unlock()
-		l.Close() //nolint:errcheck // it was never used
+		l.Close() // it was never used
 		return ErrShutdown
 	}
 	s.listeners[ln] = struct{}{}
 	s.mu.Unlock()
 
-	unhook := context.AfterFunc(ctx, func() { l.Close() }) //nolint:errcheck // Accept tells
+	unhook := context.AfterFunc(ctx, func() { l.Close() }) // Accept tells
 	defer func() {
 		unhook()
-		l.Close() //nolint:errcheck // closed twice at worst
+		l.Close() // closed twice at worst
 		s.mu.Lock()
 		delete(s.listeners, ln)
 		s.mu.Unlock()
@@ -109,7 +109,7 @@ func (s *Server) accept(ctx context.Context, ln *listener) error {
 			continue
 		}
 		if ctx.Err() != nil || s.stopping() {
-			return nil
+			return nil //nolint:nilerr // we have closed it ourselves
 		}
 		if errors.Is(err, net.ErrClosed) {
 			return fmt.Errorf("accept on %s: %w", ln.net.Addr(), err)
@@ -137,7 +137,7 @@ func (s *Server) start(conn net.Conn, ln *listener) {
 		s.mu.Unlock()
 		s.counters.Turned.Add(1)
 		release()
-		conn.Close() //nolint:errcheck // nothing was said
+		conn.Close() // nothing was said
 		return
 	}
 	s.sessions[ss] = struct{}{}
@@ -175,7 +175,7 @@ func (s *Server) Shutdown(ctx context.Context) error {
 		close(s.drain)
 	}
 	for l := range s.listeners {
-		l.net.Close() //nolint:errcheck // Accept tells
+		l.net.Close() // Accept tells
 	}
 	for ss := range s.sessions {
 		ss.wire.wake()
@@ -196,7 +196,7 @@ func (s *Server) Shutdown(ctx context.Context) error {
 	s.cancel()
 	s.mu.Lock()
 	for ss := range s.sessions {
-		ss.wire.raw.Close() //nolint:errcheck // the session ends by it
+		ss.wire.raw.Close() // the session ends by it
 	}
 	s.mu.Unlock()
 	<-done

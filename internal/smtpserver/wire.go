@@ -73,7 +73,7 @@ func (w *wire) readUntil(t time.Time, idle bool) {
 		return
 	}
 	w.readBy = t
-	w.conn.SetReadDeadline(t) //nolint:errcheck // a dead connection shows at the read
+	w.conn.SetReadDeadline(t) // a dead connection shows at the read
 }
 
 // wake ends the wait of a session that has nothing under way.
@@ -82,7 +82,7 @@ func (w *wire) wake() {
 	defer w.mu.Unlock()
 	if w.idle {
 		w.readBy = past
-		w.conn.SetReadDeadline(past) //nolint:errcheck // a dead connection shows at the read
+		w.conn.SetReadDeadline(past) // a dead connection shows at the read
 	}
 }
 
@@ -213,7 +213,7 @@ func (w *wire) startTLS(conf *tls.Config, by time.Time) (*tls.ConnectionState, e
 // hangUp sends what is pending and closes. With linger it goes on reading for a moment: closing a connection with unread input
 // makes the kernel send a reset, which can overtake our last reply.
 func (w *wire) hangUp(linger bool) {
-	defer w.conn.Close() //nolint:errcheck // nothing left to do for it
+	defer w.conn.Close() // nothing left to do for it
 	if w.flush() != nil || !linger {
 		return
 	}
