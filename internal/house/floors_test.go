@@ -51,6 +51,8 @@ func TestAPlantedBreachOfThePlanIsSeen(t *testing.T) {
 		"SQL outside sql.go":                            {"internal/journal/a.go", `import _ "database/sql"`, RuleImport},
 		"HTTP in the queue":                             {"internal/queue/a.go", `import _ "net/http"`, RuleImport},
 		"a library below a gate":                        {"internal/health/a.go", `import _ "github.com/spf13/cobra"`, RuleImport},
+		"testing in the program":                        {"internal/queue/a.go", `import _ "testing"`, RuleImport},
+		"a suite that climbs":                           {"internal/queue/storetest/a.go", `import _ "ukai/internal/route"`, RuleFloor},
 		"a socket in the pure chooser":                  {"internal/route/a.go", `import _ "net"`, RuleImport},
 		"a command that knows more than cli":            {"cmd/ukai/a.go", `import _ "ukai/internal/mail"`, RuleImport},
 		"the clock in a judgement":                      {"internal/route/a.go", "import \"time\"\nvar t = time.Now()", RuleClock},
@@ -75,6 +77,7 @@ func TestWhatThePlanAllowsIsNoBreach(t *testing.T) {
 	for name, c := range map[string]struct{ file, source string }{
 		"an import from a lower floor":         {"internal/queue/a.go", `import _ "ukai/internal/mail"`},
 		"an import by the stairs":              {"internal/health/a.go", `import _ "ukai/internal/classify"`},
+		"anything a test needs in a suite":     {"internal/queue/storetest/a.go", "import _ \"testing\"\nimport _ \"net/http\""},
 		"an import within the room":            {"internal/queue/storetest/a.go", `import _ "ukai/internal/queue"`},
 		"cli in the command":                   {"cmd/ukai/a.go", `import _ "ukai/internal/cli"`},
 		"anything in a benchmark":              {"bench/relay/a.go", `import _ "ukai/internal/app"`},

@@ -16,6 +16,7 @@ import (
 	"go/parser"
 	"go/token"
 	"io/fs"
+	"path"
 	"path/filepath"
 	"strings"
 )
@@ -49,8 +50,10 @@ type File struct {
 	Fset *token.FileSet
 }
 
-// Test tells whether the file is compiled for tests only.
-func (f *File) Test() bool { return strings.HasSuffix(f.Path, "_test.go") }
+// Test tells whether the file is for tests only: by its own name, or by that of its package ("storetest", as in httptest).
+func (f *File) Test() bool {
+	return strings.HasSuffix(f.Path, "_test.go") || strings.HasSuffix(path.Dir(f.Path), "test")
+}
 
 // Generated tells whether a program wrote the file.
 func (f *File) Generated() bool { return ast.IsGenerated(f.AST) }
@@ -64,22 +67,22 @@ func (f *File) pos(n ast.Node) string {
 // modules of their own.
 func Parse(root string) ([]*File, error) {
 	var files []*File
-	err := filepath.WalkDir(root, func(path string, d fs.DirEntry, err error) error {
+	err := filepath.WalkDir(root, func(name string, d fs.DirEntry, err error) error {
 		if err != nil {
 			return err
 		}
 		if d.IsDir() {
-			return skip(root, path, d.Name())
+			return skip(root, name, d.Name())
 		}
-		if !strings.HasSuffix(path, ".go") {
+		if !strings.HasSuffix(name, ".go") {
 			return nil
 		}
-		rel, err := filepath.Rel(root, path)
+		rel, err := filepath.Rel(root, name)
 		if err != nil {
 			return err
 		}
 		fset := token.NewFileSet()
-		tree, err := parser.ParseFile(fset, path, nil, parser.ParseComments|parser.SkipObjectResolution)
+		tree, err := parser.ParseFile(fset, name, nil, parser.ParseComments|parser.SkipObjectResolution)
 		if err != nil {
 			return fmt.Errorf("parse: %w", err)
 		}
