@@ -218,31 +218,37 @@ func (b *Book) Resume(ctx context.Context, name string) error {
 	return b.change(ctx, name, "suspended = 0, reason = ''")
 }
 
-// Current returns an account as it is, or was half a second ago at most, and nil for a name that is not in the book. It is for the
-// mail path, which asks for every message.
+// Current returns an account as it is, or was half a second ago at most; ErrUnknown for a name that is not in the book (any more).
+// It is for the mail path, which asks for every message.
 func (b *Book) Current(ctx context.Context, name string) (*Account, error) {
-	name, err := Name(name)
+	lower, err := Name(name)
 	if err != nil {
-		return nil, nil
+		return nil, unknown(name)
 	}
 	now := b.opts.Now()
 	b.mu.Lock()
-	s, ok := b.current[name]
+	s, ok := b.current[lower]
 	b.mu.Unlock()
-	if age := now.Sub(s.at); ok && age >= 0 && age < currentFor {
-		return s.account, nil
+	if age := now.Sub(s.at); !ok || age < 0 || age >= currentFor {
+		s = seen{at: now}
+		if s.account, err = b.Get(ctx, lower); err != nil && !errors.Is(err, ErrUnknown) {
+			return nil, err
+		}
+		b.see(lower, s)
 	}
-	a, err := b.Get(ctx, name)
-	if err != nil && !errors.Is(err, ErrUnknown) {
-		return nil, err
+	if s.account == nil {
+		return nil, unknown(name)
 	}
+	return s.account, nil
+}
+
+func (b *Book) see(name string, s seen) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	if len(b.current) >= maxRemembered {
 		clear(b.current)
 	}
-	b.current[name] = seen{a, now}
-	return a, nil
+	b.current[name] = s
 }
 
 // forget makes the next question about an account go to the database.

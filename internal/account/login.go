@@ -160,7 +160,7 @@ func (b *Book) Certificate(ctx context.Context, state *tls.ConnectionState) stri
 		return ""
 	}
 	for _, name := range namesOf(cert) {
-		if a, err := b.Current(ctx, name); err == nil && a != nil {
+		if a, err := b.Current(ctx, name); err == nil {
 			return a.Name
 		}
 	}
