@@ -148,7 +148,7 @@ func (s *session) handshake(conf *tls.Config) error {
 	s.pub.TLS = state
 	s.auth = authState{failures: s.auth.failures}
 	s.pub.Account = ""
-	if len(state.PeerCertificates) > 0 && s.srv.auth != nil && s.lo.Auth != AuthNone {
+	if len(state.PeerCertificates) > 0 && s.srv.auth != nil {
 		s.auth.certificate = s.srv.auth.Certificate(s.srv.base, state)
 		s.pub.Account = s.auth.certificate
 	}

@@ -69,7 +69,8 @@ type ListenerOptions struct {
 	TLS func() *tls.Config
 	// Implicit starts with TLS instead of waiting for STARTTLS (RFC 8314).
 	Implicit bool
-	// ClientCerts asks clients for a certificate, which then is shown to the Authenticator.
+	// ClientCerts asks clients for a certificate, which then is shown to the Authenticator, whatever Auth says. A Config that has a
+	// ClientAuth of its own is left as it is.
 	ClientCerts bool
 	Auth        AuthMode
 	// Proxy names the networks of load balancers that put a PROXY header (version 1 or 2) before everything: from these it must

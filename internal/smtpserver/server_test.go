@@ -308,6 +308,26 @@ func TestAClientCertificateIsAnAccount(t *testing.T) {
 	}
 }
 
+func TestAClientCertificateIsAnAccountWhereNobodyLogsInByPassword(t *testing.T) {
+	cert := certificate()
+	own := &tls.Config{Certificates: []tls.Certificate{cert}, ClientAuth: tls.RequireAnyClientCert}
+	for name, conf := range map[string]*tls.Config{"asked for by us": serverTLS, "asked for by the configuration": own} {
+		synctest.Test(t, func(t *testing.T) {
+			lo := ListenerOptions{TLS: func() *tls.Config { return conf }, ClientCerts: true, Implicit: true, Auth: AuthNone}
+			r := newRig(t, Options{}, lo, &box{}, book{})
+			p := r.dial().overTLS(&tls.Config{Certificates: []tls.Certificate{cert}})
+			p.want("220*")
+			if l := strings.Join(p.hello(), "\n"); strings.Contains(l, "AUTH") {
+				t.Errorf("%s: EHLO: %s", name, l)
+			}
+			p.message()
+			if a := r.box.delivered[0].env.Account; a != "cert-acc" {
+				t.Errorf("%s: account %q", name, a)
+			}
+		})
+	}
+}
+
 func TestWithoutClientCertsNoneIsAskedFor(t *testing.T) {
 	cert := certificate()
 	synctest.Test(t, func(t *testing.T) {
