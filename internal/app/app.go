@@ -16,12 +16,14 @@ import (
 
 	"ukai/internal/account"
 	"ukai/internal/api"
+	"ukai/internal/classify"
 	"ukai/internal/config"
 	"ukai/internal/dispatch"
 	"ukai/internal/dns"
 	"ukai/internal/health"
 	"ukai/internal/intake"
 	"ukai/internal/journal"
+	"ukai/internal/outcome"
 	"ukai/internal/provider"
 	"ukai/internal/queue"
 	"ukai/internal/smtpserver"
@@ -35,6 +37,10 @@ type Options struct {
 	Version   string
 	Inherited systemd.Listeners // sockets handed over by systemd, by name of the listener
 	Notifier  *systemd.Notifier // may be nil
+	// OnChange and OnOutcome, if not nil, see each change of a path and each outcome with its verdict, besides journal and
+	// metrics. They are called from the goroutines that send, which they hold up: they must be quick.
+	OnChange  func(health.Change)
+	OnOutcome func(*outcome.Outcome, *classify.Verdict)
 }
 
 // App is a ukai.

@@ -14,6 +14,7 @@ import (
 	"ukai/internal/dispatch"
 	"ukai/internal/dns"
 	"ukai/internal/health"
+	"ukai/internal/outcome"
 	"ukai/internal/provider"
 	"ukai/internal/queue"
 	"ukai/internal/route"
@@ -38,8 +39,8 @@ func loadProviders(cfg *config.Config) (*provider.Catalogue, error) {
 }
 
 func loadRules(cfg *config.Config) (*classify.Rules, error) {
-	if cfg.Classify.File != "" {
-		return classify.LoadDir(cfg.Classify.File)
+	if cfg.Classify.Dir != "" {
+		return classify.LoadDir(cfg.Classify.Dir)
 	}
 	return classify.Load()
 }
@@ -56,7 +57,7 @@ func (a *App) buildDispatch(ctx context.Context, cfg *config.Config) error {
 	}
 	a.health = health.New(health.Options{
 		Thresholds: cfg.Health, Sources: sources(cfg),
-		OnChange: func(c health.Change) { a.dispatch.Note(c) },
+		OnChange: a.changed,
 	}, a.log.With("room", "health"))
 	if err := a.health.Load(ctx, a.db); err != nil {
 		return err
@@ -75,10 +76,26 @@ func (a *App) buildDispatch(ctx context.Context, cfg *config.Config) error {
 		Directory: dispatch.NewDirectory(a.resolver, dns.NewFinder(a.resolver, fopts), a.providers, 0),
 	}, ways, dispatch.Options{
 		Hostname: cfg.Name(), Schedule: schedule(cfg), MaxConnections: cfg.Limits.OutConnections,
-		OnOutcome: a.metrics.OnOutcome, OnSettled: a.metrics.OnSettled,
+		OnOutcome: a.judged, OnSettled: a.metrics.OnSettled,
 	})
 	a.setEgresses(ways)
 	return nil
+}
+
+// changed passes a change of a path on.
+func (a *App) changed(c health.Change) {
+	a.dispatch.Note(c)
+	if a.opts.OnChange != nil {
+		a.opts.OnChange(c)
+	}
+}
+
+// judged passes an outcome on.
+func (a *App) judged(o *outcome.Outcome, v *classify.Verdict, recipients int) {
+	a.metrics.OnOutcome(o, v, recipients)
+	if a.opts.OnOutcome != nil {
+		a.opts.OnOutcome(o, v)
+	}
 }
 
 func (a *App) setEgresses(ways *dispatch.Ways) {
