@@ -30,8 +30,8 @@ func (s *Schedule) Next(now time.Time, attempts int, dice uint32) time.Time {
 		percent = 15
 	}
 	if percent > 0 {
-		span := int64(wait) * int64(min(percent, 100)) / 100 // one side
-		wait += time.Duration(span * (int64(dice) - 1<<31) / (1 << 31))
+		side := float64(wait) * float64(min(percent, 100)) / 100
+		wait += time.Duration(side * (float64(dice)/(1<<31) - 1))
 	}
 	return now.Add(wait)
 }

@@ -1,0 +1,30 @@
+package queue_test
+
+import (
+	"testing"
+
+	"ukai/internal/queue"
+	"ukai/internal/queue/storetest"
+)
+
+func TestEmbeddedKeepsThePromisesOfAStore(t *testing.T) {
+	dirs := make(map[queue.Store]string)
+	open := func(t *testing.T, dir string) queue.Store {
+		t.Helper()
+		s, err := queue.Open(dir, queue.Options{})
+		if err != nil {
+			t.Fatal(err)
+		}
+		dirs[s] = dir
+		return s
+	}
+	storetest.Run(t,
+		func(t *testing.T) queue.Store { return open(t, t.TempDir()) },
+		func(t *testing.T, s queue.Store) queue.Store {
+			t.Helper()
+			if err := s.Close(); err != nil {
+				t.Fatal(err)
+			}
+			return open(t, dirs[s])
+		})
+}
