@@ -89,7 +89,7 @@ func (e *env) showProblems(path string, problems []config.Problem) error {
 		if p.Line > 0 {
 			e.printf("    %s\n    %s^\n", tabless(p.Source), strings.Repeat(" ", width(tabless(upTo(p.Source, p.Col)))))
 		}
-		e.printf("  %s\n\n", p.Text(e.lang))
+		e.printf("%s\n\n", indent(p.Text(e.lang)))
 	}
 	e.printf("%s\n", e.text("cli.config.check.count", "count", len(problems)))
 	return errFound

@@ -12,6 +12,7 @@ import (
 	"strconv"
 	"strings"
 
+	"ukai/internal/classify"
 	"ukai/internal/dkim"
 	"ukai/internal/i18n"
 	"ukai/internal/provider"
@@ -67,11 +68,31 @@ func (k *checker) general() {
 		k.threshold(err)
 	}
 	if f := k.c.Provider.File; f != "" {
-		if _, err := provider.LoadFile(f); err != nil {
-			k.add("provider.file", i18n.Errorf("config.check.rules", "file", f, "cause", cause(err)))
-		}
+		_, err := provider.LoadFile(f)
+		k.knowledge("provider.file", f, err)
 	}
-	k.readable("classify.file", k.c.Classify.File)
+	if dir := k.c.Classify.Dir; dir != "" {
+		_, err := classify.LoadDir(dir)
+		k.knowledge("classify.dir", dir, err)
+	}
+}
+
+// knowledge notes each mistake in a file of rules or rows.
+func (k *checker) knowledge(path, file string, err error) {
+	if many, ok := err.(interface{ Unwrap() []error }); ok { //nolint:errorlint // only the joined errors themselves are taken apart
+		for _, one := range many.Unwrap() {
+			k.knowledge(path, file, one)
+		}
+		return
+	}
+	var what *i18n.Error
+	switch {
+	case err == nil:
+	case errors.As(err, &what):
+		k.add(path, what)
+	default:
+		k.add(path, i18n.Errorf("config.check.rules", "file", file, "cause", cause(err)))
+	}
 }
 
 // threshold places what package health says of its settings at the one that it names.

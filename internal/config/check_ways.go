@@ -1,10 +1,13 @@
 package config
 
 import (
+	"errors"
 	"fmt"
 	"net/netip"
+	"slices"
 	"strings"
 
+	"ukai/internal/guard"
 	"ukai/internal/i18n"
 	"ukai/internal/provider"
 )
@@ -67,20 +70,22 @@ func (k *checker) whoMaySend(path string, l *Listener) {
 	if l.Auth == AuthRequired && len(l.Relay) > 0 {
 		k.add(path+".auth", i18n.Errorf("config.check.auth_and_relay"))
 	}
-	k.notTheWorld(path+".relay", "config.check.open_relay", l.Relay)
-	k.notTheWorld(path+".proxy_protocol", "config.check.open_proxy", l.ProxyProtocol)
+	if at, what := tooWide(path+".relay", l.Relay); what != nil {
+		k.add(at, what)
+	}
+	if at, what := tooWide(path+".proxy_protocol", l.ProxyProtocol); what != nil {
+		k.add(at, i18n.Errorf("config.check.open_proxy", "network", what.Args[1]))
+	}
 }
 
-func (k *checker) notTheWorld(path, key string, networks []netip.Prefix) {
-	for i, n := range networks {
-		if tooWide(n) {
-			k.add(fmt.Sprintf("%s[%d]", path, i), i18n.Errorf(key, "network", n))
-			return
-		}
+// tooWide returns what package guard says of networks that cover more than one organisation has, and at which of them.
+func tooWide(path string, networks []netip.Prefix) (at string, what *i18n.Error) {
+	valid := slices.DeleteFunc(slices.Clone(networks), func(n netip.Prefix) bool { return !n.IsValid() }) // told when they were read
+	if !errors.As(guard.Validate(valid), &what) {
+		return "", nil
 	}
-	if n := tooWideTogether(networks); n.IsValid() {
-		k.add(path, i18n.Errorf(key, "network", n))
-	}
+	i := slices.IndexFunc(networks, func(n netip.Prefix) bool { return n.String() == what.Args[1] })
+	return fmt.Sprintf("%s[%d]", path, i), what
 }
 
 func (k *checker) egresses() {

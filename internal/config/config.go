@@ -37,7 +37,7 @@ type Config struct {
 	Queue     Queue             `toml:"queue"`
 	Health    health.Thresholds `toml:"health"` // keys are the fields in lower case with underscores: block_count, probe_first, ...
 	Classify  Rules             `toml:"classify"`
-	Provider  Rules             `toml:"provider"`
+	Provider  Catalogue         `toml:"provider"`
 	Listeners []Listener        `toml:"listener"`
 	Egresses  []Egress          `toml:"egress"`
 	Pools     []Pool            `toml:"pool"`
@@ -106,8 +106,15 @@ type Queue struct {
 	Keep time.Duration `toml:"keep" range:"1h..3650d"`
 }
 
-// Rules names a file whose rows are added to, or replace, those that are built in.
+// Rules are one's own rules that tell what a refusal means.
 type Rules struct {
+	// Dir is a directory of rule files (*.toml); its rules are asked before the built-in ones. Default: none.
+	Dir string `toml:"dir"`
+}
+
+// Catalogue is one's own knowledge of mailbox providers.
+type Catalogue struct {
+	// File has rows that are added to the built-in ones, or replace them. Default: none.
 	File string `toml:"file"`
 }
 

@@ -50,7 +50,7 @@ func Parse(path string, doc []byte, getenv func(string) string) (*Config, []Prob
 
 // resolve makes the names of files relative to dir.
 func (c *Config) resolve(dir string) {
-	names := []*string{&c.Data, &c.Classify.File, &c.Provider.File}
+	names := []*string{&c.Data, &c.Classify.Dir, &c.Provider.File}
 	for i := range c.Listeners {
 		l := &c.Listeners[i]
 		names = append(names, &l.Cert, &l.Key, &l.ClientCA)

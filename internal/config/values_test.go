@@ -1,7 +1,6 @@
 package config
 
 import (
-	"net/netip"
 	"testing"
 	"time"
 
@@ -82,49 +81,6 @@ func TestDistance(t *testing.T) {
 			t.Errorf("distance(%q, %q) = %d, want %d", c.b, c.a, got, c.want)
 		}
 	}
-}
-
-func TestWhatCoversTheWorldIsTooWide(t *testing.T) {
-	for name, c := range map[string]struct {
-		list []string
-		wide bool
-	}{
-		"nothing":                               {nil, false},
-		"all of IPv4":                           {[]string{"0.0.0.0/0"}, true},
-		"all of IPv6":                           {[]string{"::/0"}, true},
-		"the world in two halves":               {[]string{"0.0.0.0/1", "128.0.0.0/1"}, true},
-		"all of IPv6 that is used":              {[]string{"2000::/3"}, true},
-		"private networks as wide as they are":  {[]string{"10.0.0.0/8", "172.16.0.0/12", "192.168.0.0/16", "100.64.0.0/10", "127.0.0.0/8", "169.254.0.0/16", "fc00::/7", "fe80::/10", "::1/128"}, false},
-		"one public /8":                         {[]string{"17.0.0.0/8"}, false},
-		"two public /8":                         {[]string{"17.0.0.0/8", "19.0.0.0/8"}, true},
-		"one public /8 and a part of it":        {[]string{"17.1.0.0/16", "17.0.0.0/8"}, false},
-		"a /7 around a private network":         {[]string{"10.0.0.0/7"}, true},
-		"a /7 that ends in loopback":            {[]string{"126.0.0.0/7"}, true},
-		"a provider's whole IPv6":               {[]string{"2001:db8::/32", "2400::/20"}, false},
-		"many small ones":                       {[]string{"192.0.2.0/24", "198.51.100.0/24", "203.0.113.0/24"}, false},
-		"the world in 256 pieces":               {pieces(), true},
-		"one public /8 and one address besides": {[]string{"17.0.0.0/8", "192.0.2.1/32"}, true},
-	} {
-		t.Run(name, func(t *testing.T) {
-			var list []netip.Prefix
-			wide := false
-			for _, s := range c.list {
-				list = append(list, netip.MustParsePrefix(s).Masked())
-				wide = wide || tooWide(list[len(list)-1])
-			}
-			if got := wide || tooWideTogether(list).IsValid(); got != c.wide {
-				t.Errorf("too wide: %v, want %v", got, c.wide)
-			}
-		})
-	}
-}
-
-func pieces() []string {
-	var all []string
-	for i := range 256 {
-		all = append(all, netip.PrefixFrom(netip.AddrFrom4([4]byte{byte(i)}), 8).String())
-	}
-	return all
 }
 
 func TestHostnames(t *testing.T) {
