@@ -5,6 +5,7 @@ import (
 	"crypto/tls"
 	"fmt"
 	"net"
+	"net/netip"
 	"os"
 	"time"
 
@@ -49,17 +50,22 @@ func policies(cfg *config.Config) (map[string]intake.Policy, error) {
 			return nil, err
 		}
 		all[l.Name] = intake.Policy{
-			Relay: relay, Accounts: l.Auth != config.AuthOff, AccountsOnly: l.Auth == config.AuthRequired, Submission: l.Submission,
+			Relay: relay, Accounts: l.Auth != config.AuthOff || l.ClientCA != "", AccountsOnly: l.Auth == config.AuthRequired, Submission: l.Submission,
 		}
 	}
 	return all, nil
 }
 
 func serverOptions(cfg *config.Config) smtpserver.Options {
+	var own []netip.Prefix // a mail server of ours may open a connection per message
+	for i := range cfg.Listeners {
+		own = append(own, cfg.Listeners[i].Relay...)
+	}
 	return smtpserver.Options{
 		Hostname: cfg.Name(), MaxSize: int64(cfg.Limits.MessageSize), MaxRecipients: cfg.Limits.Recipients, MaxLine: cfg.Limits.Line,
 		Clients: smtpserver.ClientLimits{
 			Total: cfg.Limits.Connections, Connections: cfg.Limits.ConnectionsPerClient, PerMinute: cfg.Limits.ConnectionsPerMinute,
+			Exempt: own,
 		},
 	}
 }

@@ -22,11 +22,11 @@ type content struct {
 	sign     *dkim.Stream // nil when nothing is signed
 	head     []byte       // header lines that are ukai's own: Received first
 	listener string
-	complete bool  // add Date and Message-ID where they are missing: this is a submission (RFC 6409, section 8)
+	complete bool   // add Date and Message-ID where they are missing: this is a submission (RFC 6409, section 8)
 	held     []byte // the header of a submission, kept from the signer until it is known what is missing
 	added    []byte // Date and Message-ID that were missing
-	eight    bool  // octets above 127 were seen
-	err      error // of the draft; the rest is not written any more
+	eight    bool   // octets above 127 were seen
+	err      error  // of the draft; the rest is not written any more
 }
 
 // Write takes the next piece of the content.

@@ -43,9 +43,9 @@ type Parts struct {
 // Policy says who may relay by a listener.
 type Policy struct {
 	Relay        guard.Relay // may send without logging in
-	Accounts     bool           // accounts may send
-	AccountsOnly bool           // nobody else may, whatever Relay says
-	Submission   bool           // add Date and Message-ID where they are missing (RFC 6409, section 8)
+	Accounts     bool        // accounts may send
+	AccountsOnly bool        // nobody else may, whatever Relay says
+	Submission   bool        // add Date and Message-ID where they are missing (RFC 6409, section 8)
 }
 
 // Intake decides and takes over. It implements smtpserver.Handler and smtpserver.Authenticator; it is safe for concurrent use.

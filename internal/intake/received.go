@@ -15,7 +15,7 @@ import (
 // is one, so that no copy tells of another (RFC 5321, section 7.2).
 func received(s *smtpserver.Session, e *mail.Envelope, hostname string, now time.Time) []byte {
 	b := make([]byte, 0, 300)
-	b = fmt.Appendf(b, "Received: from %s (%s)\r\n\tby %s with %s id %s", helo(s.Helo), addressLiteral(s.Client.Addr()), hostname, protocol(s, e), e.ID)
+	b = fmt.Appendf(b, "Received: from %s (%s)\r\n\tby %s with %s id %s", helo(s.Helo), addressLiteral(s.Client.Addr()), hostname, s.Protocol(e.UTF8), e.ID)
 	if s.TLS != nil {
 		b = fmt.Appendf(b, "\r\n\t(using %s with cipher %s)", strings.ReplaceAll(tls.VersionName(s.TLS.Version), " ", ""), tls.CipherSuiteName(s.TLS.CipherSuite))
 	}
@@ -45,24 +45,4 @@ func addressLiteral(ip netip.Addr) string {
 		return "[IPv6:" + ip.String() + "]"
 	}
 	return "[" + ip.String() + "]"
-}
-
-// protocol names how the message came in (RFC 3848, RFC 6531, section 4.3).
-func protocol(s *smtpserver.Session, e *mail.Envelope) string {
-	p := "SMTP"
-	switch {
-	case e.UTF8:
-		p = "UTF8SMTP"
-	case s.ESMTP:
-		p = "ESMTP"
-	default:
-		return p
-	}
-	if s.TLS != nil {
-		p += "S"
-	}
-	if s.Account != "" {
-		p += "A"
-	}
-	return p
 }
