@@ -79,7 +79,7 @@ func (k *checker) general() {
 
 // knowledge notes each mistake in a file of rules or rows.
 func (k *checker) knowledge(path, file string, err error) {
-	if many, ok := err.(interface{ Unwrap() []error }); ok { //nolint:errorlint // only the joined errors themselves are taken apart
+	if many, ok := err.(interface{ Unwrap() []error }); ok {
 		for _, one := range many.Unwrap() {
 			k.knowledge(path, file, one)
 		}
