@@ -49,7 +49,7 @@ bench: ## the benchmarks of the packages; whole-system ones have programs of the
 
 .PHONY: nightly
 nightly: ## the long form: 200 rounds of kill -9, power cuts, fuzzing for minutes
-	UKAI_NIGHTLY=1 go test -race -count=1 -timeout 3h ./...
+	UKAI_NIGHTLY=1 UKAI_CRASH_ROUNDS=200 go test -race -count=1 -timeout 3h ./...
 	sh scripts/fuzz 5m
 
 .PHONY: install-peers
