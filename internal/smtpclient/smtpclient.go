@@ -3,6 +3,16 @@
 //
 // A Conn is one connection over one egress. It can carry many messages. Each transaction reports, for each recipient, an
 // outcome.Outcome with the phase, the whole reply and who said it; nothing here decides what a reply means.
+//
+// SMTP is a dialogue: the client says a line, the server answers with a three-digit code and text, 2xx for done, 3xx for go
+// on, 4xx for not now, 5xx for no. A connection begins with the server's greeting and EHLO, whose reply lists what the server
+// can do beyond the basics. Then come transactions: MAIL names the sender, RCPT each recipient, DATA the content, and the reply
+// to its last dot hands over the responsibility. Each step waits for the one before, one round trip each, unless the server
+// offers PIPELINING (RFC 2920): then a message takes two writes and two reads.
+//
+// Two rules guard the mail. A content that cannot be read to its end is never ended properly: the connection is cut, so that
+// no truncated message is taken for a whole one. And when the connection is lost after the last dot, nobody knows whether the
+// message was taken: it is tried again, for twice is better than never (RFC 1047).
 package smtpclient
 
 import (
@@ -14,6 +24,7 @@ import (
 	"time"
 
 	"ukai/internal/mail"
+	"ukai/internal/outcome"
 )
 
 // TLSMode says how STARTTLS is used.
@@ -28,7 +39,8 @@ const (
 	NoTLS                        // never
 )
 
-// Dialer opens a TCP connection: directly from a source address, or through SOCKS5.
+// Dialer opens a TCP connection: directly from a source address, or through SOCKS5. It is called from many goroutines, is
+// always given an IP address, and returns soon after ctx has ended.
 type Dialer interface {
 	DialContext(ctx context.Context, network, address string) (net.Conn, error)
 }
@@ -42,8 +54,10 @@ type Options struct {
 	Password string
 	// PlainAuth allows PLAIN and LOGIN without TLS (for a smarthost on the same machine).
 	PlainAuth bool
-	Dialer    Dialer
-	Timeouts  Timeouts
+	// NoChunking keeps to DATA where BDAT is offered (RFC 3030).
+	NoChunking bool
+	Dialer     Dialer // nil: DirectDialer without a source address
+	Timeouts   Timeouts
 }
 
 // Timeouts are the limits of RFC 5321, section 4.5.3.2, per phase. Zero means the default.
@@ -61,6 +75,8 @@ type Timeouts struct {
 type Target struct {
 	Host  string // for the log, SNI and certificate
 	Addrs []netip.AddrPort
+	// Egress and Provider are put into every outcome of the connection; they may be left empty and filled in later.
+	Egress, Provider string
 }
 
 // Message is one transaction.
@@ -69,4 +85,19 @@ type Message struct {
 	Recipients []int // indexes into Envelope.Recipients
 	// Content is read once from the start, at most once per Send. It has CRLF line ends and no dot-stuffing.
 	Content io.Reader
+}
+
+// Result is how a transaction ended.
+type Result struct {
+	// Outcomes stand in the order of Message.Recipients, one for each.
+	Outcomes []outcome.Outcome
+	// ConnUsable tells whether the Conn can carry another message; otherwise it is closed already.
+	ConnUsable bool
+	// Stale tells that a connection that had carried mail before was closed by the server before it answered MAIL: nothing was
+	// tried, and the message may go over another connection at once.
+	Stale bool
+	// DSN tells whether the server offered DSN (RFC 3461): if not, success must be reported on our side.
+	DSN bool
+	// Broken is why the content could not be read; nothing was delivered then, and it is no fault of the server's.
+	Broken error
 }
