@@ -205,6 +205,9 @@ func TestInfoOfARecoveringPathCountsWhatHappened(t *testing.T) {
 		d.now = d.now.Add(s.in)
 		s.do(d)
 	}
+	if in, _ := d.Get(pathKey, d.now); in.Counts != (Counts{}) {
+		t.Errorf("a recovering path still counts what was before: %+v", in.Counts)
+	}
 	if in, _ := d.Get(pathKey, d.now); in.Share < 0.0624 || in.Share > 0.0626 || in.ShareAt.IsZero() || in.Probe.Next.IsZero() == false {
 		t.Errorf("%+v", in)
 	}
@@ -240,6 +243,22 @@ func TestIdleHealthyPathsAreForgottenAndOthersAreNot(t *testing.T) {
 	d.Tick(d.now.Add(25 * time.Hour))
 	if _, ok := d.Get(pathKey, d.now); ok || len(d.List(d.now)) != 2 {
 		t.Errorf("after 25 hours: %+v", d.List(d.now))
+	}
+}
+
+func TestEvidenceIsNotLostOnAPageThatWasEvictedAMomentAgo(t *testing.T) {
+	d := newDesk(t, Options{})
+	accept(d)
+	p := d.find(pathKey)
+	if !d.forget(p) || d.forget(p) {
+		t.Fatal("the page was not forgotten once")
+	}
+	if _, ok := d.use(p, d.now, func(*track) { t.Error("an evicted page was written on") }); ok {
+		t.Error("an evicted page was used")
+	}
+	refuse(d)
+	if d.Path("direct", "google").State != Suspect {
+		t.Error("the refusal was lost")
 	}
 }
 

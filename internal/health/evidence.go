@@ -62,7 +62,7 @@ func (t *track) judge(k kind, ev *Evidence, r *rules) {
 	if k == acceptance {
 		t.count(ev.At)
 	}
-	if ev.Probe && t.State == Probing && !t.Probe.Lease.IsZero() && t.Pin == nil {
+	if ev.Probe && t.awaits(k) {
 		t.probed(k, ev, r)
 		return
 	}

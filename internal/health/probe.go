@@ -26,6 +26,19 @@ func (t *track) claim(now time.Time, r *rules) bool {
 	return true
 }
 
+// awaits tells whether evidence that answers a probe is still waited for. A probe that was given up, or whose first recipient
+// told nothing, may yet be told by a late answer or by another recipient, as long as nothing else has happened to the path.
+func (t *track) awaits(k kind) bool {
+	if t.Pin != nil {
+		return false
+	}
+	if t.State == Probing {
+		return !t.Probe.Lease.IsZero()
+	}
+	open := t.Why == "health.why.probe_unclear" || t.Why == "health.why.probe_lost" // so it is blocked
+	return open && (k == acceptance || k == refusal || k == deferral)
+}
+
 // probed takes the outcome of a probe.
 func (t *track) probed(k kind, ev *Evidence, r *rules) {
 	t.Probe.Lease = time.Time{}

@@ -322,8 +322,29 @@ var stories = map[string][]step{
 		step{mins, begin(true), "", Probing},
 		step{14 * mins, tick, "", Probing},
 		step{mins, tick, "probing>blocked probe_lost", Blocked},
-		step{0, probeGood, "", Blocked}, // too late
 		step{0, begin(true), "", Probing},
+	),
+	"a late answer to a probe that was given up still counts": after(blockedByThree,
+		step{mins, begin(true), "", Probing},
+		step{15 * mins, probeGood, "probing>blocked probe_lost, blocked>probing probe_good", Probing},
+	),
+	"a late refusal of a probe that was given up still counts": after(blockedByThree,
+		step{mins, begin(true), "", Probing},
+		step{16 * mins, tick, "probing>blocked probe_lost", Blocked},
+		step{sec, probeBad, "blocked>blocked probe_refused", Blocked},
+		step{mins, begin(false), "", Blocked},
+	),
+	"a probe to an unknown user and a known one is as good as its best answer": after(recovering[:4],
+		step{sec, answerProbe(userVerdict, 550, outcome.RcptTo), "probing>blocked probe_unclear", Blocked},
+		step{0, answerProbe(userVerdict, 550, outcome.RcptTo), "", Blocked},
+		step{0, probeGood, "blocked>probing probe_good", Probing},
+		step{14 * sec, begin(false), "", Probing},
+		step{sec, begin(true), "", Probing},
+	),
+	"a late answer to a probe from before a block by hand is nothing": after(blockedByThree,
+		step{mins, begin(true), "", Probing},
+		step{sec, pinned(sec), "probing>blocked pinned", Blocked},
+		step{sec, probeGood, "blocked>blocked pin_ended", Blocked},
 	),
 	"asking for a probe gives up the lost one by itself": after(blockedByThree,
 		step{mins, begin(true), "", Probing},
@@ -422,6 +443,35 @@ var stories = map[string][]step{
 		{sec, probeGood, "probing>recovering probes_good", Recovering},
 		{sec, listed(true, "a"), "", Recovering},
 		{sec, listed(false, "a"), "", Recovering},
+	},
+	"the end of a listing starts the waits anew": {
+		{0, listed(true, "a"), "healthy>blocked standing", Blocked},
+		{time.Hour, begin(true), "", Probing},
+		{sec, probeBad, "probing>blocked probe_refused", Blocked},
+		{time.Hour, begin(true), "", Probing},
+		{sec, probeBad, "probing>blocked probe_refused", Blocked},
+		{sec, listed(false, "a"), "blocked>blocked standing_ended", Blocked},
+		{mins, begin(true), "", Probing},
+		{0, probeBad, "probing>blocked probe_refused", Blocked},
+		{2 * mins, begin(true), "", Probing},
+	},
+	"a path that was healthy again is probed as soon as the first time": after(blockedByThree,
+		step{mins, begin(true), "", Probing},
+		step{0, probeBad, "probing>blocked probe_refused", Blocked},
+		step{2 * mins, begin(true), "", Probing},
+		step{0, probeGood, "probing>probing probe_good", Probing},
+		step{15 * sec, begin(true), "", Probing},
+		step{0, probeGood, "probing>recovering probes_good", Recovering},
+		step{10 * mins, tick, "recovering>recovering share_doubled", Recovering},
+		step{10 * mins, tick, "recovering>recovering share_doubled", Recovering},
+		step{10 * mins, tick, "recovering>recovering share_doubled", Recovering},
+		step{10 * mins, tick, "recovering>healthy recovered", Healthy},
+		step{sec, times(3, refuse), "healthy>suspect first_refusal, suspect>blocked refusals", Blocked},
+		step{mins, begin(true), "", Probing},
+	),
+	"a short pin is followed by a probe at once": {
+		{0, pinned(10 * sec), "healthy>blocked pinned", Blocked},
+		{10 * sec, begin(true), "", Probing},
 	},
 	"the end of an unknown listing is nothing":    {{0, listed(false, "a"), "", Healthy}},
 	"a listing does not lift a pin, nor replaces": {{0, pinned(0), "healthy>blocked pinned", Blocked}, {0, listed(true, "a"), "", Blocked}, {0, listed(false, "a"), "", Blocked}},
@@ -530,6 +580,10 @@ func TestAVerdictOnARangeMakesSiblingsSuspect(t *testing.T) {
 		t.Errorf("a second time: %s", got)
 	}
 	// The reach is not mutual: nobody said that the sibling's /24 is the direct one's network.
+	d.Clear(Key{"sibling", "google"}, d.now)
+	if d.Observe(d.evidence(netVerdict, 421, outcome.EndOfData)); at("sibling") != Suspect {
+		t.Error("a temporary refusal of the range did not reach the sibling")
+	}
 	ev = d.evidence(netVerdict, 550, outcome.EndOfData)
 	ev.Key.Egress = "sibling"
 	d.Clear(pathKey, d.now)
