@@ -60,7 +60,7 @@ func run(path, out string, rounds int) error {
 	if err != nil {
 		return err
 	}
-	fmt.Printf("%d rules loaded in %v\n", len(rules.Names()), time.Since(start).Round(time.Millisecond))
+	fmt.Printf("%d rules loaded in %v\n", rules.Len(), time.Since(start).Round(time.Millisecond))
 	texts, err := read(path)
 	if err != nil {
 		return err

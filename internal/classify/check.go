@@ -1,10 +1,13 @@
 package classify
 
 import (
-	"fmt"
 	"regexp"
+	"slices"
 	"strconv"
 	"strings"
+
+	"ukai/internal/i18n"
+	"ukai/internal/outcome"
 )
 
 // checker looks for what the TOML decoder cannot know.
@@ -17,25 +20,23 @@ type checker struct {
 func (c *checker) file(f *File) {
 	c.phrases(-1, f.Marks)
 	if len(f.Marks) > 0 && len(f.Providers) == 0 {
-		c.fail(-1, "marks", "", "marks without providers betray nobody")
+		c.fail(-1, "marks", "", "classify.check.marks")
 	}
 	for _, p := range f.Phase {
 		c.phrases(-1, p.Any)
-		if _, err := parsePhase(p.Phase); err != nil {
-			c.fail(-1, "phase", p.Phase, "%v", err)
-		}
+		c.phase(-1, "phase", p.Phase)
 	}
 	for _, l := range f.List {
 		c.phrases(-1, l.Any)
 		if l.Name == "" || len(l.Any) == 0 {
-			c.fail(-1, "name", l.Name, "a list needs a name and phrases")
+			c.fail(-1, "name", l.Name, "classify.check.list")
 		}
 	}
 	seen := make(map[string]bool)
 	for i := range f.Rule {
 		r := &f.Rule[i]
 		if seen[r.Name] {
-			c.fail(i, "name", r.Name, "the name %q was given to another rule already", r.Name)
+			c.fail(i, "name", r.Name, "classify.check.twice", "name", r.Name)
 		}
 		seen[r.Name] = true
 		c.rule(i, r, f)
@@ -44,22 +45,22 @@ func (c *checker) file(f *File) {
 
 func (c *checker) rule(i int, r *Rule, f *File) {
 	if r.Name == "" {
-		c.fail(i, "name", "", "a rule needs a name")
+		c.fail(i, "name", "", "classify.check.name")
 	}
 	if !isClass(r.Class) {
-		c.fail(i, "class", r.Class, "%q is not a class that a rule can give", r.Class)
+		c.fail(i, "class", r.Class, "classify.check.class", "class", r.Class)
 	}
 	if r.Example == "" || r.Source == "" {
-		c.fail(i, "name", "", "rule %q needs an example and a source", r.Name)
+		c.fail(i, "name", "", "classify.check.proof", "name", r.Name)
 	}
 	if r.Only && len(f.Providers) == 0 {
-		c.fail(i, "only", "", "only: the file names no provider")
+		c.fail(i, "only", "", "classify.check.only")
 	}
 	if len(r.Any)+len(r.All)+len(r.Statuses)+len(r.Codes)+len(r.Phases) == 0 && r.Lists == "" {
-		c.fail(i, "name", "", "rule %q has no condition: it would take every reply", r.Name)
+		c.fail(i, "name", "", "classify.check.empty", "name", r.Name)
 	}
 	if r.Lists != "" && r.Lists != "ip" && r.Lists != "domain" && r.Lists != "any" {
-		c.fail(i, "lists", r.Lists, "lists is ip, domain or any")
+		c.fail(i, "lists", r.Lists, "classify.check.lists", "value", r.Lists)
 	}
 	c.phrases(i, r.All)
 	c.phrases(i, r.Any)
@@ -71,23 +72,25 @@ func (c *checker) rule(i int, r *Rule, f *File) {
 func (c *checker) reply(i int, r *Rule) {
 	for _, s := range r.Codes {
 		if _, err := parseCodes(s); err != nil {
-			c.fail(i, "codes", s, "%v", err)
+			c.fail(i, "codes", s, "classify.check.code", "value", s)
 		}
 	}
 	for _, s := range r.Statuses {
 		if _, err := parseStatuses(s); err != nil {
-			c.fail(i, "statuses", s, "%v", err)
+			c.fail(i, "statuses", s, "classify.check.status", "value", s)
 		}
 	}
 	for _, s := range r.Phases {
-		if _, err := parsePhase(s); err != nil {
-			c.fail(i, "phases", s, "%v", err)
-		}
+		c.phase(i, "phases", s)
 	}
 	if r.Phase != "" {
-		if _, err := parsePhase(r.Phase); err != nil {
-			c.fail(i, "phase", r.Phase, "%v", err)
-		}
+		c.phase(i, "phase", r.Phase)
+	}
+}
+
+func (c *checker) phase(i int, key, s string) {
+	if outcome.ParsePhase(s).String() != s {
+		c.fail(i, key, s, "classify.check.phase", "value", s)
 	}
 }
 
@@ -97,46 +100,34 @@ var (
 )
 
 func (c *checker) override(i int, o *Override) {
-	if o.Blame != "" && !oneOf(o.Blame, blames) {
-		c.fail(i, "blame", string(o.Blame), "%q is not a blame: one of %v is", o.Blame, blames)
+	if o.Blame != "" && !slices.Contains(blames, o.Blame) {
+		c.fail(i, "blame", string(o.Blame), "classify.check.blame", "value", o.Blame, "all", blames)
 	}
-	if o.Scope != "" && !oneOf(o.Scope, scopes) {
-		c.fail(i, "scope", string(o.Scope), "%q is not a scope: one of %v is", o.Scope, scopes)
+	if o.Scope != "" && !slices.Contains(scopes, o.Scope) {
+		c.fail(i, "scope", string(o.Scope), "classify.check.scope", "value", o.Scope, "all", scopes)
 	}
 	if _, err := regexp.Compile(o.Code); err != nil {
-		c.fail(i, "code", "", "%v", err)
+		c.fail(i, "code", "", "classify.check.regexp", "cause", err)
 	}
-}
-
-func oneOf[T comparable](v T, all []T) bool {
-	for _, a := range all {
-		if a == v {
-			return true
-		}
-	}
-	return false
 }
 
 func isClass(name string) bool {
 	all, _ := Classes()
-	for i := range all {
-		if all[i].Name == name {
-			return !all[i].Mail
-		}
-	}
-	return false
+	return slices.ContainsFunc(all, func(c Class) bool { return c.Name == name && !c.Mail })
 }
 
 func (c *checker) phrases(rule int, list []string) {
 	for _, s := range list {
 		if _, err := parsePhrase(s); err != nil {
-			c.fail(rule, "", s, "%v", err)
+			c.fail(rule, "", s, "classify.check.phrase", "value", s)
 		}
 	}
 }
 
-func (c *checker) fail(rule int, key, value, format string, args ...any) {
-	c.errs = append(c.errs, fmt.Errorf("%s:%d: %s", c.name, c.line(rule, key, value), fmt.Sprintf(format, args...)))
+// fail takes note of a mistake; key is one of the message catalogue.
+func (c *checker) fail(rule int, field, value, key string, args ...any) {
+	line := c.line(rule, field, value)
+	c.errs = append(c.errs, i18n.Errorf("classify.check.at", "file", c.name, "line", line, "what", i18n.Errorf(key, args...)))
 }
 
 // line returns the number of the line in which a rule (-1: the part before the rules) gives a key or a value; the first line of

@@ -1,6 +1,9 @@
 package classify
 
-import "net/netip"
+import (
+	"net/netip"
+	"strings"
+)
 
 // findIP returns the place and the value of the first IP address in a word; to is 0 if there is none. What only looks like
 // one (a part of a host name, five numbers in a row, a time of day) is not taken.
@@ -38,37 +41,53 @@ func inIP(c byte) bool {
 // parseIP reads the address in s[i:j], a run of octets that can stand in one. Punctuation of the sentence may have crept in at its
 // ends, and a port behind an IPv4 address.
 func parseIP(s string, i, j int, six bool) (from, to int, ip netip.Addr) {
-	if i > 0 && partOfName(s[i-1]) || j < len(s) && partOfName(s[j]) {
+	if i >= 3 && strings.HasPrefix(s[i:j], "6:") && strings.EqualFold(s[i-3:i], "ipv") { // RFC 5321, section 4.1.3
+		i += len("6:")
+	} else if i > 0 && partOfName(s[i-1]) {
+		return 0, 0, ip
+	}
+	if j < len(s) && partOfName(s[j]) {
 		return 0, 0, ip
 	}
 	if six {
-		for k := j; k > i; k-- { // "2001:db8::1:" and "2001:db8::1."
-			if a, err := netip.ParseAddr(s[i:k]); err == nil {
-				return i, k, a
-			}
-			if c := s[k-1]; c != ':' && c != '.' {
-				break
-			}
+		if to, ip = parse6(s, i, j); to != 0 {
+			return i, to, ip
 		}
 	}
-	for i < j && (s[i] < '0' || s[i] > '9') {
-		if kinds[s[i]]&isAlpha != 0 {
-			return 0, 0, ip
-		}
+	for i < j && kinds[s[i]]&(isDot|isColon) != 0 {
 		i++
 	}
-	end := i
-	for end < j && s[end] != ':' {
-		end++
+	to, ip = parse4(s, i, j)
+	return i, to, ip
+}
+
+// parse6 reads an IPv6 address at s[i:j]; a dot or colon of the sentence may stand behind it. to is 0 if there is none.
+func parse6(s string, i, j int) (to int, ip netip.Addr) {
+	for k := j; k > i; k-- {
+		if a, err := netip.ParseAddr(s[i:k]); err == nil {
+			return k, a
+		}
+		if kinds[s[k-1]]&(isDot|isColon) == 0 {
+			break
+		}
 	}
-	for end > i && s[end-1] == '.' {
-		end--
+	return 0, ip
+}
+
+// parse4 reads an IPv4 address at s[i:j], up to a colon. to is 0 if there is none.
+func parse4(s string, i, j int) (to int, ip netip.Addr) {
+	to = i
+	for to < j && s[to] != ':' {
+		to++
 	}
-	a, err := netip.ParseAddr(s[i:end])
+	for to > i && s[to-1] == '.' {
+		to--
+	}
+	a, err := netip.ParseAddr(s[i:to])
 	if err != nil {
-		return 0, 0, ip
+		return 0, ip
 	}
-	return i, end, a
+	return to, a
 }
 
 // partOfName tells whether an octet beside a number makes it part of a name.

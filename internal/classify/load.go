@@ -4,7 +4,6 @@ import (
 	"bytes"
 	"embed"
 	"errors"
-	"fmt"
 	"io/fs"
 	"os"
 	"path"
@@ -13,6 +12,8 @@ import (
 	"sync"
 
 	"github.com/pelletier/go-toml/v2"
+
+	"ukai/internal/i18n"
 )
 
 //go:embed rules/*.toml
@@ -64,11 +65,14 @@ func Load() (*Rules, error) { return load() }
 
 // LoadDir returns the rules of a directory (its *.toml files), and behind them the embedded ones. It can be called at any time
 // to get what the directory has become; the rules of before stay as they are. All mistakes are returned at once, with
-// file and line.
+// file and line: unwrap them with errors.As, or print them, one a line.
 func LoadDir(dir string) (*Rules, error) {
+	if st, err := os.Stat(dir); err != nil || !st.IsDir() {
+		return nil, i18n.Errorf("classify.check.dir", "dir", dir)
+	}
 	own, err := readFiles(os.DirFS(dir), ".")
 	if err != nil {
-		return nil, fmt.Errorf("rules in %s: %w", dir, err)
+		return nil, err
 	}
 	files, err := readFiles(embedded, "rules")
 	if err != nil {
@@ -113,21 +117,22 @@ func parseFile(name string, text []byte) (*File, error) {
 	return f, errors.Join(c.errs...)
 }
 
-// place puts file, line and column before the mistakes of a TOML file.
+// place puts file and line before the mistakes of a TOML file.
 func place(name string, err error) error {
 	var missing *toml.StrictMissingError
 	if errors.As(err, &missing) {
 		var errs []error
 		for i := range missing.Errors {
-			line, col := missing.Errors[i].Position()
-			errs = append(errs, fmt.Errorf("%s:%d:%d: unknown key %s", name, line, col, strings.Join(missing.Errors[i].Key(), ".")))
+			line, _ := missing.Errors[i].Position()
+			key := strings.Join(missing.Errors[i].Key(), ".")
+			errs = append(errs, i18n.Errorf("classify.check.at", "file", name, "line", line, "what", i18n.Errorf("classify.check.unknown_key", "key", key)))
 		}
 		return errors.Join(errs...)
 	}
 	var broken *toml.DecodeError
+	line := 1
 	if errors.As(err, &broken) {
-		line, col := broken.Position()
-		return fmt.Errorf("%s:%d:%d: %w", name, line, col, err)
+		line, _ = broken.Position()
 	}
-	return fmt.Errorf("%s: %w", name, err)
+	return i18n.Errorf("classify.check.at", "file", name, "line", line, "what", i18n.Errorf("classify.check.toml", "cause", err))
 }

@@ -30,7 +30,7 @@ func parsePhrase(s string) (phrase, error) {
 		q.text, q.left = strings.CutPrefix(q.text, "|")
 		q.text, q.right = strings.CutSuffix(q.text, "|")
 		if len(q.text) < 2 && !strings.ContainsAny(q.text, string([]byte{signIP, signAddr})) {
-			return p, fmt.Errorf("the phrase %q is too short to mean anything", s)
+			return p, fmt.Errorf("phrase too short: %q", s)
 		}
 		p.parts = append(p.parts, q)
 	}

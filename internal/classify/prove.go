@@ -2,6 +2,7 @@ package classify
 
 import (
 	"fmt"
+	"net/netip"
 
 	"ukai/internal/mail"
 	"ukai/internal/outcome"
@@ -59,7 +60,7 @@ func (r *Rules) example(x *compiled) Verdict {
 		return r.Text(who, x.rule.Example)
 	}
 	var t text
-	t.reset(0, mail.Status{}, [1]outcome.Outcome{}[0].LocalIP)
+	t.reset(0, mail.Status{}, netip.Addr{})
 	t.add(x.rule.Example)
 	return r.Classify(&outcome.Outcome{
 		Provider: who, Phase: outcome.ParsePhase(x.rule.Phase),

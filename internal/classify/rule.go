@@ -6,7 +6,6 @@ import (
 	"strings"
 
 	"ukai/internal/mail"
-	"ukai/internal/outcome"
 )
 
 // Rule says what some replies mean. All its conditions must hold; the first rule that fits wins, those of the provider that
@@ -80,7 +79,7 @@ func (s statuses) fits(st mail.Status) bool {
 }
 
 func parseStatuses(s string) (statuses, error) {
-	bad := fmt.Errorf("%q is not an enhanced status such as 5.7.1, x.1.x or 5.7.606-649", s)
+	bad := fmt.Errorf("not an enhanced status: %q", s)
 	parts := strings.Split(s, ".")
 	if len(parts) != 3 {
 		return statuses{}, bad
@@ -122,15 +121,7 @@ func parseCodes(s string) (codes, error) {
 	n, err := strconv.Atoi(s)
 	div := [4]int{0, 100, 10, 1}
 	if err != nil || n < 0 || len(s) > 3 || s[0] != '4' && s[0] != '5' {
-		return codes{}, fmt.Errorf("%q is not a reply code such as 550, nor the beginning of one", s)
+		return codes{}, fmt.Errorf("not a reply code: %q", s)
 	}
 	return codes{n, div[len(s)]}, nil
-}
-
-func parsePhase(s string) (outcome.Phase, error) {
-	p := outcome.ParsePhase(s)
-	if p.String() != s {
-		return 0, fmt.Errorf("%q is not a phase", s)
-	}
-	return p, nil
 }

@@ -22,7 +22,7 @@ const (
 	signAddr = 0x02 // written {addr} in a rule
 )
 
-// maxText bounds what is looked at: a reply's reason stands at its beginning, and nobody may make ukai read for hours.
+// maxText bounds the form, in octets: a reply's reason stands at its beginning, and nobody may make ukai read for hours.
 const maxText = 8 << 10
 
 // text is one reply in that form, and what was taken out of it.
@@ -84,7 +84,7 @@ var lower = func() (l [256]byte) {
 
 // add appends a line, or any text of several joined lines.
 func (t *text) add(s string) {
-	w := words{s: s}
+	w := words{s: s[:min(len(s), 4*maxText)]} // four times: codes, addresses and blanks are taken out
 	for w.next() && len(t.norm) < maxText {
 		if w.kind&isBackslash != 0 && t.split(w.word()) {
 			continue
@@ -108,6 +108,7 @@ func (t *text) word(w *words) {
 		return
 	}
 	word := w.word()
+	word = word[:min(len(word), maxText-len(t.norm))]
 	switch {
 	case word == "" || len(word) == 3 && word == "...":
 		return
@@ -136,6 +137,9 @@ func (t *text) put(s string) {
 		r, n := utf8.DecodeRuneInString(s[i:])
 		if r == utf8.RuneError && n == 1 {
 			r = rune(c) // not UTF-8: Latin-1 is what such servers speak
+		}
+		if r == 'ß' {
+			t.norm = append(t.norm, 's')
 		}
 		t.norm = utf8.AppendRune(t.norm, foldRune(r))
 		i += n

@@ -61,7 +61,7 @@ func (t *text) number(w *words) (done bool) {
 	if c := replyCode(word); c != 0 {
 		return t.replyCode(w, word, c)
 	}
-	return t.enhanced(w, word)
+	return t.enhanced(word)
 }
 
 // replyCode handles a word that begins as a reply code does: "550", "550-5.7.1", "550-Text".
@@ -98,7 +98,7 @@ func (t *text) replyCode(w *words, word string, c int) (done bool) {
 }
 
 // enhanced handles a word that is an enhanced status, bare or as qmail writes it, "(#5.1.1)".
-func (t *text) enhanced(w *words, word string) (done bool) {
+func (t *text) enhanced(word string) (done bool) {
 	word = strings.TrimPrefix(word, "#")
 	for n := len(word); n > 0 && closes(word[n-1]); n-- {
 		word = word[:n-1]
