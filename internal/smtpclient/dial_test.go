@@ -50,7 +50,7 @@ func TestDial(t *testing.T) {
 		{"required TLS", []string{tls + again}, Options{TLS: Required}, "other.example", "TLS1.3 DSN"},
 		{"required TLS that is not offered", []string{hello()}, Options{TLS: Required}, "", "starttls TLS is required, but the server does not offer STARTTLS (temporary)"},
 		{"required TLS that is refused", []string{hello("STARTTLS") + "C: STARTTLS\nS: 454 4.7.0 not now"}, Options{TLS: Required}, "", "starttls 454 4.7.0 not now"},
-		{"required TLS that fails has no plain text after it", []string{hello("STARTTLS") + "C: STARTTLS\nS: 220 go\nX: close"}, Options{TLS: Required}, "", "starttls connection closed by the server (temporary)"},
+		{"required TLS that fails has no plain text after it", []string{hello("STARTTLS") + "C: STARTTLS\nS: 220 go\nB: 5\nR: \"no TLS here, sorry\"\nX: hang"}, Options{TLS: Required}, "", "starttls tls: first record does not look like a TLS handshake (temporary)"},
 
 		{"verified TLS", []string{tls + again}, Options{TLS: Verified}, "", "TLS1.3 DSN"},
 		{"verified TLS with a trailing dot in the name", []string{tls + again}, Options{TLS: Verified}, "mx.example.org.", "TLS1.3 DSN"},

@@ -32,53 +32,68 @@ func race(ctx context.Context, d Dialer, addrs []netip.AddrPort) dialed {
 	}
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
-	var (
-		ended   = make(chan dialed)
-		timer   = time.NewTimer(0)
-		won     dialed
-		lost    []dialed
-		running = 0
-	)
-	defer timer.Stop()
-	begin := func() {
-		addr := addrs[0]
-		addrs = addrs[1:]
-		running++
-		timer.Reset(stagger)
-		go func() {
-			conn, err := d.DialContext(ctx, "tcp", addr.String())
-			ended <- dialed{conn, addr, err}
-		}()
-	}
-	for running > 0 || len(addrs) > 0 {
+	f := field{dialer: d, waiting: addrs, ended: make(chan dialed), timer: time.NewTimer(stagger), cancel: cancel}
+	defer f.timer.Stop()
+	f.begin(ctx)
+	for f.running > 0 || len(f.waiting) > 0 {
 		select {
-		case <-timer.C:
-			if len(addrs) > 0 {
-				begin()
-			}
-		case e := <-ended:
-			running--
-			switch {
-			case e.err != nil:
-				lost = append(lost, e)
-				if len(addrs) > 0 && ctx.Err() == nil { // no need to wait for what has failed already
-					begin()
-				}
-			case won.conn != nil:
-				_ = e.conn.Close()
-			default:
-				won = e
-				cancel()
-			}
-			if won.conn != nil || ctx.Err() != nil {
-				addrs = nil
-			}
+		case <-f.timer.C:
+			f.begin(ctx)
+		case e := <-f.ended:
+			f.end(ctx, e)
 		}
 	}
-	if won.conn != nil {
-		return won
+	if f.won.conn != nil {
+		return f.won
 	}
-	return summary(lost)
+	return summary(f.lost)
+}
+
+// field is who takes part in a race. It belongs to the goroutine of race; an attempt has one of its own and reports to ended.
+type field struct {
+	dialer  Dialer
+	waiting []netip.AddrPort
+	running int
+	ended   chan dialed
+	timer   *time.Timer // when the next may begin
+	cancel  context.CancelFunc
+
+	won  dialed
+	lost []dialed
+}
+
+// begin starts the attempt at the next address, if one is waiting.
+func (f *field) begin(ctx context.Context) {
+	if len(f.waiting) == 0 {
+		return
+	}
+	addr := f.waiting[0]
+	f.waiting = f.waiting[1:]
+	f.running++
+	f.timer.Reset(stagger)
+	go func() {
+		conn, err := f.dialer.DialContext(ctx, "tcp", addr.String())
+		f.ended <- dialed{conn, addr, err}
+	}()
+}
+
+// end takes the end of an attempt: the first success wins, and nobody has to wait for what has failed already.
+func (f *field) end(ctx context.Context, e dialed) {
+	f.running--
+	switch {
+	case e.err != nil:
+		f.lost = append(f.lost, e)
+	case f.won.conn != nil:
+		_ = e.conn.Close()
+	default:
+		f.won = e
+		f.cancel()
+	}
+	if ctx.Err() != nil {
+		f.waiting = nil
+		return
+	}
+	f.begin(ctx)
 }
 
 // interleave puts IPv6 and IPv4 addresses in turn, beginning with IPv6, each family in its own order (RFC 8305, section 4).
