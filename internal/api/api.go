@@ -9,6 +9,7 @@ import (
 	"context"
 	"log/slog"
 	"net/http"
+	"strings"
 	"time"
 
 	"github.com/danielgtaylor/huma/v2"
@@ -81,6 +82,8 @@ func failed(err error) error {
 
 type none struct{}
 
-func register[I, O any](a huma.API, method, path, id, summary string, f func(context.Context, *I) (*O, error)) {
+// register adds an operation; at is its method and path ("GET /v1/queue").
+func register[I, O any](a huma.API, at, id, summary string, f func(context.Context, *I) (*O, error)) {
+	method, path, _ := strings.Cut(at, " ")
 	huma.Register(a, huma.Operation{OperationID: id, Method: method, Path: path, Summary: summary}, f)
 }

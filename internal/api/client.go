@@ -70,7 +70,7 @@ func (c *Client) call(ctx context.Context, method, path string, in, out any) err
 	if err != nil {
 		return c.unreachable(err)
 	}
-	defer resp.Body.Close() //nolint:errcheck // read to its end or given up
+	defer resp.Body.Close()
 	if resp.StatusCode >= 400 {
 		p := &Problem{Status: resp.StatusCode, Title: resp.Status}
 		if err := json.NewDecoder(io.LimitReader(resp.Body, 1<<20)).Decode(p); err != nil {
@@ -94,7 +94,8 @@ func (c *Client) unreachable(err error) error {
 
 // Status returns ukai at a glance.
 func (c *Client) Status(ctx context.Context) (s Status, err error) {
-	return s, c.call(ctx, http.MethodGet, "/v1/status", nil, &s)
+	err = c.call(ctx, http.MethodGet, "/v1/status", nil, &s)
+	return s, err
 }
 
 // Queue lists messages in the queue.
@@ -118,12 +119,14 @@ func (c *Client) Queue(ctx context.Context, s *Selection) (list []Message, err e
 	if s.Limit > 0 {
 		set("limit", strconv.Itoa(s.Limit))
 	}
-	return list, c.call(ctx, http.MethodGet, "/v1/queue?"+q.Encode(), nil, &list)
+	err = c.call(ctx, http.MethodGet, "/v1/queue?"+q.Encode(), nil, &list)
+	return list, err
 }
 
 // Message returns one message in the queue.
 func (c *Client) Message(ctx context.Context, id string) (m Message, err error) {
-	return m, c.call(ctx, http.MethodGet, "/v1/queue/"+url.PathEscape(id), nil, &m)
+	err = c.call(ctx, http.MethodGet, "/v1/queue/"+url.PathEscape(id), nil, &m)
+	return m, err
 }
 
 // Content copies a message's content to w.
@@ -136,7 +139,7 @@ func (c *Client) Content(ctx context.Context, id string, w io.Writer) error {
 	if err != nil {
 		return c.unreachable(err)
 	}
-	defer resp.Body.Close() //nolint:errcheck // read to its end or given up
+	defer resp.Body.Close()
 	if resp.StatusCode != http.StatusOK {
 		b, err := io.ReadAll(io.LimitReader(resp.Body, 1000))
 		return errors.Join(&Problem{Status: resp.StatusCode, Detail: string(bytes.TrimSpace(b))}, err)
@@ -147,30 +150,36 @@ func (c *Client) Content(ctx context.Context, id string, w io.Writer) error {
 
 // Order gives an order to messages in the queue.
 func (c *Client) Order(ctx context.Context, o *OrderRequest) (r OrderResult, err error) {
-	return r, c.call(ctx, http.MethodPost, "/v1/queue/orders", o, &r)
+	err = c.call(ctx, http.MethodPost, "/v1/queue/orders", o, &r)
+	return r, err
 }
 
 // Trace returns the stories of a message ID or of all messages with a Message-ID header.
 func (c *Client) Trace(ctx context.Context, id string) (s []Story, err error) {
-	return s, c.call(ctx, http.MethodGet, "/v1/trace?"+url.Values{"id": {id}}.Encode(), nil, &s)
+	err = c.call(ctx, http.MethodGet, "/v1/trace?"+url.Values{"id": {id}}.Encode(), nil, &s)
+	return s, err
 }
 
 // Paths lists the paths.
 func (c *Client) Paths(ctx context.Context) (list []PathInfo, err error) {
-	return list, c.call(ctx, http.MethodGet, "/v1/paths", nil, &list)
+	err = c.call(ctx, http.MethodGet, "/v1/paths", nil, &list)
+	return list, err
 }
 
 // Path returns one path with the changes that led to where it stands.
 func (c *Client) Path(ctx context.Context, egress, provider string) (s PathStory, err error) {
-	return s, c.call(ctx, http.MethodGet, "/v1/paths/"+url.PathEscape(egress)+"/"+url.PathEscape(provider), nil, &s)
+	err = c.call(ctx, http.MethodGet, "/v1/paths/"+url.PathEscape(egress)+"/"+url.PathEscape(provider), nil, &s)
+	return s, err
 }
 
 // Block shuts a path until a time (zero: until it is cleared), Clear opens it.
 func (c *Client) Block(ctx context.Context, egress, provider string, in BlockRequest) (s PathInfo, err error) {
-	return s, c.call(ctx, http.MethodPost, "/v1/paths/"+url.PathEscape(egress)+"/"+url.PathEscape(provider)+"/block", in, &s)
+	err = c.call(ctx, http.MethodPost, "/v1/paths/"+url.PathEscape(egress)+"/"+url.PathEscape(provider)+"/block", in, &s)
+	return s, err
 }
 
 // Clear opens a path and forgets the evidence against it.
 func (c *Client) Clear(ctx context.Context, egress, provider string) (s PathInfo, err error) {
-	return s, c.call(ctx, http.MethodPost, "/v1/paths/"+url.PathEscape(egress)+"/"+url.PathEscape(provider)+"/clear", nil, &s)
+	err = c.call(ctx, http.MethodPost, "/v1/paths/"+url.PathEscape(egress)+"/"+url.PathEscape(provider)+"/clear", nil, &s)
+	return s, err
 }

@@ -2,7 +2,6 @@ package api
 
 import (
 	"context"
-	"net/http"
 	"slices"
 	"time"
 
@@ -36,10 +35,10 @@ type pathPath struct {
 func (p *pathPath) key() health.Key { return health.Key{Egress: p.Egress, Provider: p.Provider} }
 
 func (p *Parts) registerPaths(a huma.API) {
-	register(a, http.MethodGet, "/v1/paths", "path-list", "all paths that have been used", p.listPaths)
-	register(a, http.MethodGet, "/v1/paths/{egress}/{provider}", "path-show", "one path with its changes", p.showPath)
-	register(a, http.MethodPost, "/v1/paths/{egress}/{provider}/block", "path-block", "shut a path by hand", p.blockPath)
-	register(a, http.MethodPost, "/v1/paths/{egress}/{provider}/clear", "path-clear", "open a path and forget the evidence", p.clearPath)
+	register(a, "GET /v1/paths", "path-list", "all paths that have been used", p.listPaths)
+	register(a, "GET /v1/paths/{egress}/{provider}", "path-show", "one path with its changes", p.showPath)
+	register(a, "POST /v1/paths/{egress}/{provider}/block", "path-block", "shut a path by hand", p.blockPath)
+	register(a, "POST /v1/paths/{egress}/{provider}/clear", "path-clear", "open a path and forget the evidence", p.clearPath)
 }
 
 func (p *Parts) listPaths(context.Context, *none) (*body[[]PathInfo], error) {

@@ -86,7 +86,7 @@ func (s *Selection) filter() (queue.Filter, error) {
 type OrderRequest struct {
 	Order string `json:"order" enum:"hold,release,retry,delete"`
 	// All must be set for an order that selects nothing in particular, so that a slip does not delete the queue.
-	All       bool `json:"all,omitempty"`
+	All       bool      `json:"all,omitempty"`
 	Selection Selection `json:"selection"`
 }
 
@@ -96,9 +96,9 @@ type OrderResult struct {
 }
 
 func (p *Parts) registerQueue(a huma.API) {
-	register(a, http.MethodGet, "/v1/queue", "queue-list", "messages in the queue", p.listQueue)
-	register(a, http.MethodGet, "/v1/queue/{id}", "queue-show", "one message in the queue", p.showQueue)
-	register(a, http.MethodPost, "/v1/queue/orders", "queue-order", "hold, release, retry or delete messages", p.orderQueue)
+	register(a, "GET /v1/queue", "queue-list", "messages in the queue", p.listQueue)
+	register(a, "GET /v1/queue/{id}", "queue-show", "one message in the queue", p.showQueue)
+	register(a, "POST /v1/queue/orders", "queue-order", "hold, release, retry or delete messages", p.orderQueue)
 }
 
 func (p *Parts) listQueue(ctx context.Context, s *Selection) (*body[[]Message], error) {

@@ -31,7 +31,7 @@ type PathCount map[string]int
 func isNotFound(err error) bool { return errors.Is(err, queue.ErrNotFound) }
 
 func (p *Parts) registerStatus(a huma.API) {
-	register(a, http.MethodGet, "/v1/status", "status", "ukai at a glance", func(context.Context, *none) (*body[Status], error) {
+	register(a, "GET /v1/status", "status", "ukai at a glance", func(context.Context, *none) (*body[Status], error) {
 		return answer(p.status()), nil
 	})
 }
@@ -52,8 +52,8 @@ func (p *Parts) healthz(w http.ResponseWriter, _ *http.Request) {
 	w.Header().Set("Content-Type", "text/plain; charset=utf-8")
 	if broken := p.Store.Stats().Broken; broken != "" {
 		w.WriteHeader(http.StatusServiceUnavailable)
-		fmt.Fprintln(w, "queue stopped:", broken) //nolint:errcheck // the client is gone: nobody to tell
+		fmt.Fprintln(w, "queue stopped:", broken)
 		return
 	}
-	fmt.Fprintln(w, "ok") //nolint:errcheck // the client is gone: nobody to tell
+	fmt.Fprintln(w, "ok")
 }

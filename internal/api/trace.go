@@ -2,7 +2,6 @@ package api
 
 import (
 	"context"
-	"net/http"
 	"strings"
 	"time"
 
@@ -20,7 +19,7 @@ type Story struct {
 }
 
 func (p *Parts) registerTrace(a huma.API) {
-	register(a, http.MethodGet, "/v1/trace", "trace", "the whole story of a message, by its ID or its Message-ID header", p.trace)
+	register(a, "GET /v1/trace", "trace", "the whole story of a message, by its ID or its Message-ID header", p.trace)
 }
 
 func (p *Parts) trace(ctx context.Context, in *struct {

@@ -4,6 +4,7 @@ import (
 	"bufio"
 	"context"
 	"crypto/rand"
+	"errors"
 	"fmt"
 	"io"
 	"os"
@@ -59,7 +60,7 @@ func (e *env) password(generate bool) (text string, made bool, err error) {
 	if line == "" {
 		return "", false, usage("cli.account.no_password")
 	}
-	if err == io.EOF { //nolint:errorlint // ReadString returns it as it is
+	if errors.Is(err, io.EOF) { // a line without an end is a line
 		err = nil
 	}
 	return line, false, err

@@ -1,6 +1,7 @@
 package cli
 
 import (
+	"errors"
 	"fmt"
 	"io"
 	"strconv"
@@ -132,7 +133,8 @@ func newQueueShow(e *env) *cobra.Command {
 
 // notQueued says what to do about a message that is not there.
 func notQueued(id string, err error) error {
-	if p, ok := err.(*api.Problem); ok && (p.Status == 404 || p.Status == 422) { //nolint:errorlint // the client returns it as it is
+	var p *api.Problem
+	if errors.As(err, &p) && (p.Status == 404 || p.Status == 422) {
 		return i18n.Errorf("cli.queue.unknown", "id", id, "cause", err)
 	}
 	return err

@@ -2,6 +2,7 @@ package dispatch
 
 import (
 	"context"
+	"log/slog"
 	"time"
 
 	"ukai/internal/classify"
@@ -131,15 +132,14 @@ func (j *job) sort(o *outcome.Outcome, v classify.Verdict, rcpts []int) (detour 
 
 // finish ends the attempt for recipients as the verdict says.
 func (j *job) finish(o *outcome.Outcome, v classify.Verdict, rcpts []int) {
-	switch {
-	case v.Action == classify.Fail:
+	if v.Action == classify.Fail {
 		for _, r := range rcpts {
 			j.failed = append(j.failed, failure{r, o, v})
 		}
-	default:
-		j.later = append(j.later, rcpts...)
-		j.next.last, j.next.verdict = o, v
+		return
 	}
+	j.later = append(j.later, rcpts...)
+	j.next.last, j.next.verdict = o, v
 }
 
 func (j *job) record(o *outcome.Outcome, v *classify.Verdict, rcpts []int) {
@@ -153,6 +153,22 @@ func (j *job) record(o *outcome.Outcome, v *classify.Verdict, rcpts []int) {
 		e.Remote = o.Remote.String()
 	}
 	j.d.Journal.Record(e)
+	j.log(o, v, len(rcpts))
+}
+
+// log writes one line per transaction and outcome. What went well is for debugging: the journal has it, and a busy relay would
+// write nothing else.
+func (j *job) log(o *outcome.Outcome, v *classify.Verdict, rcpts int) {
+	level, what := slog.LevelInfo, "refused"
+	if v.Action == classify.Deliver {
+		level, what = slog.LevelDebug, "delivered"
+	}
+	if !j.d.Log.Enabled(j.ctx, level) {
+		return
+	}
+	j.d.Log.LogAttrs(j.ctx, level, what, slog.String("msg_id", j.q.ID.String()), slog.String("domain", j.q.Domain), slog.Int("recipients", rcpts),
+		slog.String("egress", o.Egress), slog.String("provider", o.Provider), slog.String("host", o.Host), slog.String("phase", o.Phase.String()),
+		slog.Int("code", o.Reply.Code), slog.String("why", v.Class), slog.String("text", o.Text()), slog.Duration("took", o.Duration))
 }
 
 func (j *job) addresses(rcpts []int) []string {

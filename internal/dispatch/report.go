@@ -102,7 +102,7 @@ func (j *job) send(now time.Time, rcpts []dsn.Recipient) error {
 	env.MessageID = env.ID.String() + "@" + j.d.opts.Hostname
 	rep := &dsn.Report{Envelope: orig, Host: j.d.opts.Hostname, MessageID: env.MessageID, Recipients: rcpts}
 	if content, err := j.d.Store.Open(j.q.ID); err == nil {
-		defer content.Close() //nolint:errcheck // read only
+		defer content.Close()
 		rep.Original = content
 	} // else the report goes without the original: the sender is told all the same
 	m, err := dsn.Build(now, rep)

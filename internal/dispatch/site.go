@@ -1,6 +1,7 @@
 package dispatch
 
 import (
+	"slices"
 	"sync"
 	"time"
 
@@ -159,7 +160,7 @@ func (s *site) unpark(w *worker) bool {
 	defer s.mu.Unlock()
 	for i, x := range s.idle {
 		if x == w {
-			s.idle = append(s.idle[:i], s.idle[i+1:]...)
+			s.idle = slices.Delete(s.idle, i, i+1)
 			return true
 		}
 	}
@@ -201,7 +202,7 @@ func (s *site) clear() []*job {
 }
 
 func (s *site) clearLocked() []*job {
-	jobs := append(s.line[0], s.line[1]...)
+	jobs := slices.Concat(s.line[0], s.line[1])
 	s.line = [2][]*job{}
 	return jobs
 }
