@@ -32,6 +32,7 @@ func TestTheFormOfAText(t *testing.T) {
 		{"lines without a status", "553-you are trying 553-to use me 553 as a relay (#5.7.1)", " you are trying to use me as a relay ", 553, "5.7.1"},
 		{"line ends written out", `421-4.7.0 Try again\n421 4.7.0 later`, " try again later ", 421, "4.7.0"},
 		{"line ends", "421-4.7.0 Try again\r\n421 4.7.0 later", " try again later ", 421, "4.7.0"},
+		{"a line that begins with an address", "521-192.0.2.1 blocked 521 for abuse", " {ip} blocked for abuse ", 521, ""},
 		{"another number stays", "550 size 552 exceeds 5120", " size 552 exceeds 5120 ", 550, ""},
 		{"a number with a dash stays", "550 id=1 450-12 x", " id=1 450-12 x ", 550, ""},
 		{"an address", "550 <User@Example.ORG>... no such user, sender=a+b=c@d.example;", " {addr} no such user, {addr}; ", 550, ""},

@@ -88,7 +88,7 @@ func (t *text) replyCode(w *words, word string, c int) (done bool) {
 		t.foundStatus(st)
 		return true
 	}
-	if t.code != 0 && t.code != c || rest != "" && kinds[rest[0]]&isDigit != 0 {
+	if t.code != 0 && t.code != c || rest != "" && kinds[rest[0]]&isDigit != 0 && !beginsWithIP(rest) {
 		return false // a number with a dash, such as an identifier
 	}
 	t.foundCode(c, quoted || w.reported())
@@ -109,6 +109,11 @@ func (t *text) enhanced(word string) (done bool) {
 	}
 	t.foundStatus(st)
 	return true
+}
+
+func beginsWithIP(s string) bool {
+	from, to, _ := findIP(s)
+	return from == 0 && to != 0
 }
 
 func opens(c byte) bool {
