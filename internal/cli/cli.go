@@ -69,6 +69,7 @@ func langFlag(args []string) string {
 func newRoot(e *env) *cobra.Command {
 	root := e.group("ukai", "cli.root.",
 		newServe(e),
+		newRehearse(e),
 		newStatus(e),
 		newQueue(e),
 		newTrace(e),

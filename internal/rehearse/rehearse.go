@@ -30,8 +30,8 @@ type Options struct {
 	Lang i18n.Lang // of Entry.Text
 	// Scale multiplies the rates of the traffic; 0 means 1. With less mail the shares that a scenario expects may not hold.
 	Scale float64
-	// Dir is the data directory; empty: a temporary one that is removed in the end.
-	Dir string
+	// Keep leaves the data directory where it is. Report.Settings then names a file with which a ukai can serve on it.
+	Keep bool
 	// Tell is told each Entry as it happens, and Watch ten times a second how things stand. Both are called from one goroutine
 	// at a time and must not block.
 	Tell  func(Entry)
@@ -71,13 +71,12 @@ func Run(ctx context.Context, s *Scenario, o Options) (*Report, error) {
 	if o.Scale <= 0 {
 		o.Scale = 1
 	}
-	if o.Dir == "" {
-		dir, err := os.MkdirTemp("", "ukai-")
-		if err != nil {
-			return nil, i18n.Errorf("rehearse.dir", "cause", err)
-		}
-		defer os.RemoveAll(dir) //nolint:errcheck // what is left in a directory for temporary files is somebody's else to remove
-		o.Dir = dir
+	dir, err := os.MkdirTemp("", "ukai-") // a short name: it goes into that of a socket
+	if err != nil {
+		return nil, i18n.Errorf("rehearse.dir", "cause", err)
+	}
+	if !o.Keep {
+		defer os.RemoveAll(dir) //nolint:errcheck // what is left in a directory for temporary files is somebody else's to remove
 	}
 	ctx, stop := context.WithCancelCause(ctx)
 	defer stop(nil)
@@ -86,7 +85,7 @@ func Run(ctx context.Context, s *Scenario, o Options) (*Report, error) {
 	}}
 	p.watch = newWatcher(s.Egresses[0].source.String(), p.moved)
 	defer p.tearDown()
-	if err := p.setUp(ctx, o.Dir, stop); err != nil {
+	if err := p.setUp(ctx, dir, stop); err != nil {
 		return nil, explain(err)
 	}
 	r, err := p.run(ctx)
@@ -95,6 +94,11 @@ func Run(ctx context.Context, s *Scenario, o Options) (*Report, error) {
 	}
 	if err != nil {
 		return nil, err
+	}
+	if o.Keep {
+		if r.Settings, err = p.keep(dir); err != nil {
+			return nil, err
+		}
 	}
 	if o.Stay != nil {
 		o.Stay(r)
@@ -128,7 +132,7 @@ func (p *play) run(ctx context.Context) (*Report, error) {
 	p.until(ctx, func() bool { return p.empty(ctx) })
 	enough()
 	watcher.Wait()
-	r := &Report{Scenario: p.s.Name, Steps: p.entries, MostWaiting: p.most}
+	r := &Report{Scenario: p.s.Name, Speed: p.s.Speed, Steps: p.entries, MostWaiting: p.most}
 	if err := p.account(ctx, r, all); err != nil {
 		return nil, err
 	}
@@ -222,7 +226,14 @@ func (p *play) moved(c health.Change) {
 	if p.providerOf[c.Key.Provider] == "" {
 		return
 	}
-	p.tell(Entry{Name: "path", Text: i18n.Text(p.opts.Lang, "rehearse.path."+c.To.String(), "egress", c.Key.Egress, "provider", c.Key.Provider)})
+	key := "rehearse.path." + c.To.String()
+	switch c.Why {
+	case "health.why.range":
+		key = "rehearse.path.range"
+	case "health.why.clean_window":
+		key = "rehearse.path.clean"
+	}
+	p.tell(Entry{Name: "path", Text: i18n.Text(p.opts.Lang, key, "egress", c.Key.Egress, "provider", c.Key.Provider)})
 }
 
 // look shows how things stand, until ctx ends.

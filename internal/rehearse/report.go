@@ -26,9 +26,10 @@ type Report struct {
 	Paths        []Path  `json:"paths"`      // that were shut
 	Complaints   int     `json:"complaints"` // what receivers found to be against the protocol
 	Steps        []Entry `json:"steps"`
+	Speed        float64 `json:"speed"` // of the story: seconds of it in a real one
 	Wall         float64 `json:"wall_ms"`
-	Example      string  `json:"example,omitempty"` // Message-ID of a message that took a detour, for ukai trace
-	Data         string  `json:"data,omitempty"`    // the data directory, when it was kept
+	Example      string  `json:"example,omitempty"`  // Message-ID of a message that took a detour, for ukai trace
+	Settings     string  `json:"settings,omitempty"` // of a ukai on the data directory, when that was kept
 }
 
 // Messages are the messages of the traffic by what became of them; each has one recipient. The first is the sum of the next four.

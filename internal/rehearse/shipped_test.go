@@ -10,6 +10,13 @@ import (
 // The story that everything is about is played as it is shipped, with all of its mail.
 func TestTheRefusalsOf2019(t *testing.T) { playShipped(t, DefaultScenario, 1) }
 
+// The other stories, each as it is shipped.
+func TestTheOtherStories(t *testing.T) {
+	for _, name := range Shipped()[1:] {
+		t.Run(name, func(t *testing.T) { playShipped(t, name, 1) })
+	}
+}
+
 func playShipped(t *testing.T, name string, scale float64) *Report {
 	t.Helper()
 	s, err := Load(name)

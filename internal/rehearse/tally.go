@@ -52,6 +52,9 @@ func (st *stage) account(ctx context.Context, r *Report, all []mailing) error {
 			domains[mail.Domain(s.Rcpt)] = true
 			rec := l.recs[[2]string{s.ID, s.Rcpt}]
 			st.count(r, s, rec, m.Fate, l, held)
+			if r.Example == "" && rec != nil && rec.Refused > 0 && st.detoured(rec) {
+				r.Example = m.messageID(s)
+			}
 			if rec != nil && rec.Delivered > 0 && !l.refused[s.ID].IsZero() {
 				saved = append(saved, max(rec.First.Sub(l.refused[s.ID]), 0))
 			}
@@ -83,11 +86,8 @@ func (st *stage) count(r *Report, s *peersim.Sent, rec *peersim.Record, fate str
 		if rec.Changed || rec.Digest != s.Digest {
 			n.Changed++
 		}
-		if rec.Source != st.s.Egresses[0].source {
+		if st.detoured(rec) {
 			r.Detours++
-			if r.Example == "" && rec.Refused > 0 {
-				r.Example = s.ID
-			}
 		}
 	case bounced:
 		n.Bounced++
@@ -99,6 +99,11 @@ func (st *stage) count(r *Report, s *peersim.Sent, rec *peersim.Record, fate str
 	if delivered && (bounced || fate == fateBounced) || bounced && fate == fateDelivered {
 		n.Misjudged++
 	}
+}
+
+// detoured tells whether a message arrived by another way than the preferred one.
+func (st *stage) detoured(r *peersim.Record) bool {
+	return r.Delivered > 0 && r.Source != st.s.Egresses[0].source
 }
 
 // held returns the IDs of the traffic's messages that are in a queue.

@@ -4,6 +4,8 @@ import (
 	"context"
 	"errors"
 	"slices"
+	"strconv"
+	"strings"
 	"sync"
 
 	"ukai/internal/peersim"
@@ -13,6 +15,15 @@ import (
 type mailing struct {
 	*Stream
 	sent []peersim.Sent
+}
+
+// messageID returns what stands in the Message-ID header of a message.
+func (m *mailing) messageID(s *peersim.Sent) string {
+	n, err := strconv.Atoi(strings.TrimPrefix(s.ID, m.Name+"-"))
+	if err != nil {
+		panic("bug: the ID of a message without its number: " + s.ID)
+	}
+	return "<" + s.ID + "@" + m.Senders[n%len(m.Senders)] + ">"
 }
 
 // send starts the traffic. wait returns what was accepted, when ctx has ended and what was on its way is through.
