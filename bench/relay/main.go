@@ -14,6 +14,7 @@ import (
 	"os"
 	"os/exec"
 	"slices"
+	"strconv"
 	"strings"
 	"time"
 )
@@ -35,6 +36,7 @@ type row struct {
 	CPU      float64 `json:"cpu_ms_per_message"` // of the relay
 	RSS      float64 `json:"rss_mb"`
 	Accept   float64 `json:"accepted_per_second"`
+	Start    float64 `json:"start_seconds"` // from exec to the first greeting
 }
 
 func main() {
@@ -43,9 +45,19 @@ func main() {
 	cases := flag.String("case", "4k,4k-keep,64k", "4k, 4k-keep, 64k, 64k-keep")
 	names := flag.String("peer", "direct,postfix,ukai", "direct, postfix, ukai")
 	jsonOut := flag.Bool("json", false, "print one JSON object per run")
+	backlog := flag.Int("backlog", 0, "messages that wait in ukai's queue already, put there by a process that was killed")
 	binary := flag.String("ukai", "", "ukai binary; built from this tree when empty")
 	flag.Parse()
-	if err := run(*n, *runs, strings.Split(*cases, ","), strings.Split(*names, ","), *jsonOut, *binary); err != nil {
+	if n, dir, ok := strings.Cut(os.Getenv(fillEnv), ":"); ok {
+		count, err := strconv.Atoi(n)
+		if err == nil {
+			err = fillChild(count, dir)
+		}
+		fmt.Fprintln(os.Stderr, "bench/relay:", err)
+		os.Exit(1)
+	}
+	b := &bench{n: *n, runs: *runs, peers: strings.Split(*names, ","), json: *jsonOut, binary: *binary, backlog: *backlog}
+	if err := b.run(strings.Split(*cases, ",")); err != nil {
 		fmt.Fprintln(os.Stderr, "bench/relay:", err)
 		os.Exit(1)
 	}
@@ -67,28 +79,37 @@ func loads(n int, names []string) ([]load, error) {
 	return out, nil
 }
 
-func run(n, runs int, caseNames, peers []string, jsonOut bool, binary string) error {
-	cases, err := loads(n, caseNames)
+// bench is what was asked for.
+type bench struct {
+	n, runs int
+	peers   []string
+	json    bool
+	binary  string
+	backlog int
+}
+
+func (b *bench) run(caseNames []string) error {
+	cases, err := loads(b.n, caseNames)
 	if err != nil {
 		return err
 	}
-	if binary == "" && slices.Contains(peers, "ukai") {
-		binary = os.TempDir() + "/ukai-bench"
-		if out, err := exec.Command("go", "build", "-o", binary, "ukai/cmd/ukai").CombinedOutput(); err != nil {
+	if b.binary == "" && slices.Contains(b.peers, "ukai") {
+		b.binary = os.TempDir() + "/ukai-bench"
+		if out, err := exec.Command("go", "build", "-o", b.binary, "ukai/cmd/ukai").CombinedOutput(); err != nil {
 			return fmt.Errorf("build ukai: %w\n%s", err, out)
 		}
 	}
 	var rows []row
 	for _, c := range cases {
-		for i := range runs {
-			for _, p := range peers {
-				fmt.Fprintf(os.Stderr, "%s %s %s run %d/%d\n", time.Now().Format("15:04:05"), c.name, p, i+1, runs)
-				r, err := measure(p, c, binary)
+		for i := range b.runs {
+			for _, p := range b.peers {
+				fmt.Fprintf(os.Stderr, "%s %s %s run %d/%d\n", time.Now().Format("15:04:05"), c.name, p, i+1, b.runs)
+				r, err := b.measure(p, c)
 				if err != nil {
 					return fmt.Errorf("%s, %s: %w", p, c.name, err)
 				}
 				rows = append(rows, r)
-				if jsonOut {
+				if b.json {
 					if err := json.NewEncoder(os.Stdout).Encode(r); err != nil {
 						return err
 					}
@@ -96,21 +117,21 @@ func run(n, runs int, caseNames, peers []string, jsonOut bool, binary string) er
 			}
 		}
 	}
-	if !jsonOut {
-		report(cases, peers, rows)
+	if !b.json {
+		report(cases, b.peers, rows)
 	}
 	return nil
 }
 
 // report prints medians and the ratios that matter.
 func report(cases []load, peers []string, rows []row) {
-	fmt.Printf("%-10s %-8s %10s %12s %14s %8s %16s %14s\n", "case", "peer", "msg/s", "accepted/s", "CPU ms/msg", "RSS MB", "rate vs postfix", "CPU vs postfix")
+	fmt.Printf("%-10s %-8s %10s %12s %14s %8s %8s %16s %14s\n", "case", "peer", "msg/s", "accepted/s", "CPU ms/msg", "RSS MB", "start s", "rate vs postfix", "CPU vs postfix")
 	for _, c := range cases {
 		base := median(rows, "postfix", c.name)
 		direct := median(rows, "direct", c.name)
 		for _, p := range peers {
 			m := median(rows, p, c.name)
-			fmt.Printf("%-10s %-8s %10.0f %12.0f %14.3f %8.0f %16s %14s", c.name, p, m.PerSec, m.Accept, m.CPU, m.RSS, ratio(m.PerSec, base.PerSec), ratio(m.CPU, base.CPU))
+			fmt.Printf("%-10s %-8s %10.0f %12.0f %14.3f %8.0f %8.2f %16s %14s", c.name, p, m.PerSec, m.Accept, m.CPU, m.RSS, m.Start, ratio(m.PerSec, base.PerSec), ratio(m.CPU, base.CPU))
 			if p != "direct" && direct.PerSec > 0 {
 				fmt.Printf("   %.0f%% of direct", 100*m.PerSec/direct.PerSec)
 			}
@@ -145,5 +166,5 @@ func median(rows []row, peer, name string) row {
 		return v[len(v)/2]
 	}
 	return row{Peer: peer, Case: name, PerSec: mid(func(r row) float64 { return r.PerSec }), CPU: mid(func(r row) float64 { return r.CPU }),
-		RSS: mid(func(r row) float64 { return r.RSS }), Accept: mid(func(r row) float64 { return r.Accept })}
+		RSS: mid(func(r row) float64 { return r.RSS }), Accept: mid(func(r row) float64 { return r.Accept }), Start: mid(func(r row) float64 { return r.Start })}
 }

@@ -12,7 +12,7 @@ import (
 )
 
 // measure runs one load through one peer and returns what was seen.
-func measure(peer string, c load, binary string) (row, error) {
+func (b *bench) measure(peer string, c load) (row, error) {
 	dir, err := os.MkdirTemp("", "ukai-bench-")
 	if err != nil {
 		return row{}, err
@@ -29,7 +29,12 @@ func measure(peer string, c load, binary string) (row, error) {
 	port := s.port
 	var p *proc
 	if peer != "direct" {
-		if p, err = startPeer(peer, dir, s.port, binary); err != nil {
+		if b.backlog > 0 && peer == "ukai" {
+			if err := fill(filepath.Join(dir, "data"), b.backlog); err != nil {
+				return row{}, err
+			}
+		}
+		if p, err = startPeer(peer, dir, s.port, b.binary); err != nil {
 			return row{}, err
 		}
 		defer p.stop()
@@ -52,7 +57,7 @@ func measure(peer string, c load, binary string) (row, error) {
 	took := time.Since(start)
 	return row{
 		Peer: peer, Case: c.name, Messages: c.n, Arrived: arrived, PerSec: float64(arrived) / took.Seconds(),
-		Accept: float64(c.n) / accepted.Seconds(), CPU: (p.cpu() - cpu0) * 1000 / float64(max(arrived, 1)), RSS: p.rss(),
+		Accept: float64(c.n) / accepted.Seconds(), CPU: (p.cpu() - cpu0) * 1000 / float64(max(arrived, 1)), RSS: p.rss(), Start: p.started(),
 	}, nil
 }
 

@@ -8,6 +8,7 @@ import (
 	"strconv"
 	"strings"
 	"syscall"
+	"time"
 )
 
 // proc is a running relay; a nil proc is no relay.
@@ -15,6 +16,14 @@ type proc struct {
 	port int
 	pid  int // root of its process tree
 	stop func()
+	took time.Duration // from exec to the first greeting
+}
+
+func (p *proc) started() float64 {
+	if p == nil {
+		return 0
+	}
+	return p.took.Seconds()
 }
 
 func startPeer(name, dir string, sinkPort int, binary string) (*proc, error) {
@@ -62,6 +71,7 @@ egresses = ["sink"]
 	defer log.Close()
 	cmd := exec.Command(binary, "serve", "--config", conf, "--data", filepath.Join(dir, "data"))
 	cmd.Stdout, cmd.Stderr = log, log
+	from := time.Now()
 	if err := cmd.Start(); err != nil {
 		return nil, err
 	}
@@ -75,6 +85,7 @@ egresses = ["sink"]
 		b, _ := os.ReadFile(log.Name())
 		return nil, fmt.Errorf("%w\n%s", err, b)
 	}
+	p.took = time.Since(from)
 	return p, nil
 }
 
