@@ -64,37 +64,50 @@ func (t *text) number(w *words) (done bool) {
 	return t.enhanced(word)
 }
 
-// replyCode handles a word that begins as a reply code does: "550", "550-5.7.1", "550-Text".
+// replyCode handles a word that begins as a reply code does.
 func (t *text) replyCode(w *words, word string, c int) (done bool) {
 	rest := word[3:]
-	if rest == "" || rest == ":" {
-		next := statusOf(w.peek())
-		if next.Class == c/100 || t.code == 0 && (w.start == 0 || w.reported()) { // "550 5.7.1": the status goes with the next word
-			t.foundCode(c, w.reported())
-			return true
-		}
-		return c == t.code && (t.multi || len(t.norm) == 1)
+	switch {
+	case rest == "" || rest == ":":
+		return t.lastLine(w, c)
+	case rest[0] == '-':
+		return t.anotherLine(w, rest[1:], c)
 	}
-	if rest[0] != '-' {
-		return false
+	return false
+}
+
+// lastLine handles "550", with the text or the status behind it (RFC 5321, section 4.2.1).
+func (t *text) lastLine(w *words, c int) (done bool) {
+	next := statusOf(w.peek())
+	if next.Class == c/100 || t.code == 0 && (w.start == 0 || w.reported()) { // the status goes with the next word
+		t.foundCode(c, w.reported())
+		return true
 	}
-	quoted := len(rest) > 1 && opens(rest[1])
-	for rest = rest[1:]; rest != "" && opens(rest[0]); {
+	return c == t.code && (t.multi || len(t.norm) == 1)
+}
+
+// anotherLine handles "550-5.7.1" and "550-Text", the beginning of a line with more behind it.
+func (t *text) anotherLine(w *words, rest string, c int) (done bool) {
+	reported := w.reported() || rest != "" && opens(rest[0])
+	for rest != "" && opens(rest[0]) {
 		rest = rest[1:]
 	}
-	if st := statusOf(rest); st.Class == c/100 {
-		t.foundCode(c, quoted || w.reported())
-		t.multi = true
+	st := statusOf(rest)
+	switch {
+	case st.Class == c/100:
+		w.start = w.end
+	case t.code != 0 && t.code != c, rest != "" && kinds[rest[0]]&isDigit != 0 && !beginsWithIP(rest):
+		return false // a number with a dash, such as an identifier
+	default:
+		w.start = w.end - len(rest)
+	}
+	t.foundCode(c, reported)
+	t.multi = true
+	if w.start == w.end {
 		t.foundStatus(st)
 		return true
 	}
-	if t.code != 0 && t.code != c || rest != "" && kinds[rest[0]]&isDigit != 0 && !beginsWithIP(rest) {
-		return false // a number with a dash, such as an identifier
-	}
-	t.foundCode(c, quoted || w.reported())
-	t.multi = true
-	w.start = w.end - len(rest)
-	return rest == ""
+	return false
 }
 
 // enhanced handles a word that is an enhanced status, bare or as qmail writes it, "(#5.1.1)".
@@ -125,7 +138,7 @@ func closes(c byte) bool {
 }
 
 func (t *text) foundStatus(st mail.Status) {
-	if t.status.Class == 0 {
+	if t.status.Class == 0 && st.Class != 0 {
 		t.status = st
 	}
 }
