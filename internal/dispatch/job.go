@@ -114,6 +114,11 @@ func (j *job) take(dec *route.Decision, now time.Time) {
 	if dec.Detour || dec.Probe || dec.Would != dec.Egress {
 		j.recordDecision(dec, now)
 	}
+	j.enter()
+}
+
+// enter joins the line of the chosen egress's site.
+func (j *job) enter() {
 	for {
 		j.site = j.d.site(j)
 		if j.site == nil || j.site.push(j) {

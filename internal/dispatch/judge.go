@@ -3,6 +3,7 @@ package dispatch
 import (
 	"context"
 	"log/slog"
+	"slices"
 	"time"
 
 	"ukai/internal/classify"
@@ -16,13 +17,19 @@ import (
 
 // judge takes the result of a transaction apart: each recipient is done, failed, left for later, or goes on by another way.
 func (j *job) judge(res *smtpclient.Result) {
-	var detour []int
+	var detour, again []int
 	now := time.Now()
+	enough := res.TooMany()
 	for first := 0; first < len(res.Outcomes); {
 		o := &res.Outcomes[first]
 		end := first + 1
 		for end < len(res.Outcomes) && alike(o, &res.Outcomes[end]) {
 			end++
+		}
+		if slices.Contains(enough, first) {
+			again = append(again, j.open[first:end]...)
+			first = end
+			continue
 		}
 		v := j.weigh(o, j.open[first:end], true)
 		for i := first; i < end; i++ {
@@ -35,6 +42,12 @@ func (j *job) judge(res *smtpclient.Result) {
 		}
 		first = end
 	}
+	if len(detour) == 0 && len(again) > 0 {
+		j.open = again
+		j.enter() // another transaction at once, with those that this one had no room for
+		return
+	}
+	j.later = append(j.later, again...)
 	j.conclude(detour, now)
 }
 

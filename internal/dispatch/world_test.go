@@ -57,6 +57,7 @@ type world struct {
 
 	mu     sync.Mutex // guards the fields below
 	script script
+	room   int      // recipients per transaction; 0: any number
 	got    []string // "egress rcpt" of what was taken
 	tries  []string // "egress rcpt" of what was tried
 	body   map[string]string
@@ -92,7 +93,11 @@ func (l *fakeLink) Send(_ context.Context, m *smtpclient.Message) smtpclient.Res
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	res := smtpclient.Result{ConnUsable: true}
-	for _, i := range m.Recipients {
+	for n, i := range m.Recipients {
+		if w.room > 0 && n >= w.room {
+			res.Outcomes = append(res.Outcomes, outcome.Outcome{At: time.Now(), Phase: outcome.RcptTo, Reply: reply("452 4.5.3 Too many recipients"), Host: l.host})
+			continue
+		}
 		addr := m.Envelope.Recipients[i].Addr
 		say := w.say(l.f.egress, addr)
 		o := outcome.Outcome{At: time.Now(), Phase: outcome.EndOfData, Reply: reply(say), Host: l.host}
