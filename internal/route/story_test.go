@@ -21,7 +21,7 @@ type play struct {
 	now     time.Time
 	dice    *rand.Rand
 	refuses func(egress string, now time.Time) bool
-	mode    Mode
+	step    time.Duration // how finely time passes
 
 	held      []held
 	delivered map[int]int // by message
@@ -52,7 +52,7 @@ func newPlay(t *testing.T, mode Mode, names ...string) *play {
 	}
 	dice := rand.New(rand.NewPCG(3, 4))
 	return &play{
-		table: table, now: noon, dice: dice, mode: mode,
+		table: table, now: noon, dice: dice, step: time.Second,
 		book:      health.New(health.Options{Rand: dice.Float64}, slog.New(slog.DiscardHandler)),
 		delivered: make(map[int]int), attempts: make(map[string]int), refused: make(map[string]int),
 	}
@@ -103,10 +103,10 @@ func (p *play) attempt(m held, key health.Key, probe bool) (taken bool) {
 	return taken
 }
 
-// run lets time pass in steps of a second, with so many new messages in each.
-func (p *play) run(seconds, perSecond int, next *int) {
-	for range seconds {
-		p.now = p.now.Add(time.Second)
+// run lets time pass, with so many new messages in each step.
+func (p *play) run(d time.Duration, perStep int, next *int) {
+	for range d / p.step {
+		p.now = p.now.Add(p.step)
 		p.book.Tick(p.now)
 		due := slices.Clone(p.held)
 		p.held = p.held[:0]
@@ -117,7 +117,7 @@ func (p *play) run(seconds, perSecond int, next *int) {
 			}
 			p.send(m)
 		}
-		for range perSecond {
+		for range perStep {
 			class := mail.Class(*next % 2)
 			p.send(held{id: *next, accepted: p.now, class: class, dice: p.dice.Uint32()})
 			*next++
@@ -147,9 +147,9 @@ func TestStoryOfAnAddressThatIsRefusedForSixHours(t *testing.T) {
 		return egress == "direct" && now.After(from) && now.Before(to)
 	}
 	n := 0
-	p.run(600, 2, &n)
+	p.run(10*time.Minute, 2, &n)
 	before := p.attempts["direct"]
-	p.run(int(6*time.Hour/time.Second)-600, 2, &n)
+	p.run(6*time.Hour-10*time.Minute, 2, &n)
 	during := p.attempts["direct"] - before
 	if mail := n - before; during*1000 > mail {
 		t.Errorf("%d attempts over the refused way for %d messages: more than one in a thousand", during, mail)
@@ -157,12 +157,12 @@ func TestStoryOfAnAddressThatIsRefusedForSixHours(t *testing.T) {
 	if p.state("direct") == health.Healthy || p.worst > 2 || p.waited > 0 {
 		t.Errorf("direct is %s; at most %d attempts for one message, the longest wait %v", p.state("direct"), p.worst, p.waited)
 	}
-	p.run(int(3*time.Hour/time.Second), 2, &n)
+	p.run(3*time.Hour, 2, &n)
 	if p.state("direct") != health.Healthy {
 		t.Errorf("three hours after the block direct is %s", p.state("direct"))
 	}
 	relayed := p.attempts["relay"]
-	p.run(600, 2, &n)
+	p.run(10*time.Minute, 2, &n)
 	if p.attempts["relay"] != relayed {
 		t.Error("mail still takes the detour")
 	}
@@ -171,19 +171,20 @@ func TestStoryOfAnAddressThatIsRefusedForSixHours(t *testing.T) {
 
 func TestStoryOfTwoMessagesAnHour(t *testing.T) {
 	p := newPlay(t, Act, "direct", "relay")
+	p.step = time.Minute
 	until := noon.Add(48 * time.Hour)
 	p.refuses = func(egress string, now time.Time) bool { return egress == "direct" && now.Before(until) }
 	n := 0
 	for range 48 {
-		p.run(1800, 0, &n)
-		p.run(1, 1, &n)
+		p.run(29*time.Minute, 0, &n)
+		p.run(time.Minute, 1, &n)
 	}
 	if p.state("direct") != health.Blocked || p.refused["direct"] > 30 {
 		t.Errorf("direct is %s after %d refusals", p.state("direct"), p.refused["direct"])
 	}
 	for range 96 + 10 {
-		p.run(1800, 0, &n)
-		p.run(1, 1, &n)
+		p.run(29*time.Minute, 0, &n)
+		p.run(time.Minute, 1, &n)
 	}
 	if p.state("direct") != health.Healthy || p.waited > 0 {
 		t.Errorf("direct is %s, the longest wait %v", p.state("direct"), p.waited)
@@ -196,17 +197,15 @@ func TestStoryWhenEveryWayIsRefused(t *testing.T) {
 	until := noon.Add(2 * time.Hour)
 	p.refuses = func(_ string, now time.Time) bool { return now.Before(until) }
 	n := 0
-	for range 360 {
-		p.run(9, 0, &n)
-		p.run(1, 1, &n)
-	}
+	p.step = 10 * time.Second
+	p.run(time.Hour, 1, &n)
 	if len(p.delivered) != 0 || len(p.held) != n || p.bounced != 0 {
 		t.Fatalf("%d delivered, %d of %d held, %d bounced", len(p.delivered), len(p.held), n, p.bounced)
 	}
 	if tries := p.attempts["direct"] + p.attempts["relay"]; tries > 60 {
 		t.Errorf("%d attempts while everything was shut: sprayed", tries)
 	}
-	p.run(int(5*time.Hour/time.Second), 0, &n)
+	p.run(5*time.Hour, 0, &n)
 	p.check(t, n)
 	if p.waited > 4*time.Hour {
 		t.Errorf("a message waited for %v, the block lasted two hours", p.waited)
@@ -215,16 +214,17 @@ func TestStoryWhenEveryWayIsRefused(t *testing.T) {
 
 func TestStoryWhenTheRelayIsRefusedToo(t *testing.T) {
 	p := newPlay(t, Act, "direct", "relay", "other")
+	p.step = 10 * time.Second
 	day := noon.Add(24 * time.Hour)
 	p.refuses = func(egress string, now time.Time) bool {
 		return egress == "direct" || egress == "relay" && now.After(noon.Add(time.Hour)) && now.Before(day)
 	}
 	n := 0
-	p.run(int(24*time.Hour/time.Second), 1, &n)
+	p.run(24*time.Hour, 1, &n)
 	if p.worst > 3 || p.waited > 0 || p.refused["direct"]+p.refused["relay"] > 150 {
 		t.Errorf("%d attempts for one message, the longest wait %v, refused %v", p.worst, p.waited, p.refused)
 	}
-	p.run(int(6*time.Hour/time.Second), 1, &n)
+	p.run(6*time.Hour, 1, &n)
 	if p.state("relay") != health.Healthy || p.state("direct") == health.Healthy {
 		t.Errorf("relay is %s, direct %s", p.state("relay"), p.state("direct"))
 	}
@@ -236,11 +236,11 @@ func TestStoryInObserveMode(t *testing.T) {
 	until := noon.Add(time.Hour)
 	p.refuses = func(egress string, now time.Time) bool { return now.Before(until) }
 	n := 0
-	p.run(3600, 1, &n)
+	p.run(time.Hour, 1, &n)
 	if p.attempts["relay"] != 0 || len(p.held) != 0 || p.bounced < 3500 {
 		t.Errorf("attempts %v, %d held, %d bounced", p.attempts, len(p.held), p.bounced)
 	}
-	p.run(int(4*time.Hour/time.Second), 1, &n)
+	p.run(4*time.Hour, 1, &n)
 	if p.state("direct") != health.Healthy {
 		t.Errorf("the book learned that direct is %s", p.state("direct"))
 	}
