@@ -62,7 +62,7 @@ type play struct {
 
 	mu      sync.Mutex // guards the fields below, and calls of Tell and Watch
 	entries []Entry
-	waiting int
+	told    map[string]bool
 	most    int
 }
 
@@ -80,7 +80,7 @@ func Run(ctx context.Context, s *Scenario, o Options) (*Report, error) {
 	}
 	ctx, stop := context.WithCancelCause(ctx)
 	defer stop(nil)
-	p := &play{opts: o, stage: &stage{
+	p := &play{opts: o, told: map[string]bool{}, stage: &stage{
 		s: s, relays: map[string]*node{}, providerOf: map[string]string{}, idOf: map[string]string{}, current: map[string][]Rule{},
 	}}
 	p.watch = newWatcher(s.Egresses[0].source.String(), p.moved)
@@ -233,7 +233,21 @@ func (p *play) moved(c health.Change) {
 	case "health.why.clean_window":
 		key = "rehearse.path.clean"
 	}
+	if c.To == health.Suspect || c.From == health.Suspect && c.To == health.Healthy {
+		if p.again(key + " " + c.Key.Egress + " " + c.Key.Provider) {
+			return
+		}
+	}
 	p.tell(Entry{Name: "path", Text: i18n.Text(p.opts.Lang, key, "egress", c.Key.Egress, "provider", c.Key.Provider)})
+}
+
+// again tells whether something was told before: doubt comes and goes.
+func (p *play) again(what string) bool {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	was := p.told[what]
+	p.told[what] = true
+	return was
 }
 
 // look shows how things stand, until ctx ends.

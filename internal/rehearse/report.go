@@ -19,9 +19,9 @@ type Report struct {
 	AttemptsOnBlockedPath Attempts `json:"attempts_on_blocked_path"`
 	// MostWaiting is the most messages that were in the queue at a time.
 	MostWaiting int `json:"most_waiting"`
-	// Returned tells that every path is healthy at the end, and that those which were shut carry mail again.
+	// Returned tells that every path of the preferred egress is healthy at the end, and those that were shut carry mail again.
 	Returned bool `json:"returned"`
-	// TimeToReturn is the longest time from the end of a provider's refusals until a path to it was healthy.
+	// TimeToReturn is the longest time from the end of a provider's refusals until the preferred path to it was healthy.
 	TimeToReturn float64 `json:"time_to_return_ms"`
 	Paths        []Path  `json:"paths"`      // that were shut
 	Complaints   int     `json:"complaints"` // what receivers found to be against the protocol

@@ -3,6 +3,7 @@ package rehearse
 import (
 	"cmp"
 	"context"
+	"net/netip"
 	"slices"
 	"strings"
 	"time"
@@ -18,11 +19,14 @@ type ledger struct {
 	recs    map[[2]string]*peersim.Record
 	refused map[string]time.Time // by ID: the first refusal, at whatever phase
 	bounced map[string]time.Time // by ID: when the sender was told
+	held    map[string]bool      // by ID: in a queue at the end
+	// preferred is the source address of the preferred way.
+	preferred netip.Addr
 }
 
-func readLedger(w *peersim.World) *ledger {
+func readLedger(records []peersim.Record) *ledger {
 	l := &ledger{recs: map[[2]string]*peersim.Record{}, refused: map[string]time.Time{}, bounced: map[string]time.Time{}}
-	for _, r := range w.Records() {
+	for _, r := range records {
 		if r.Bounce || r.Provider == sendersName {
 			if r.Delivered > 0 {
 				l.bounced[r.ID] = r.First
@@ -43,7 +47,8 @@ func (st *stage) account(ctx context.Context, r *Report, all []mailing) error {
 	if err != nil {
 		return err
 	}
-	l := readLedger(st.w)
+	l := readLedger(st.w.Records())
+	l.held, l.preferred = held, st.s.Egresses[0].source
 	domains := map[string]bool{}
 	var saved, told []time.Duration
 	for _, m := range all {
@@ -51,8 +56,8 @@ func (st *stage) account(ctx context.Context, r *Report, all []mailing) error {
 			s := &m.sent[i]
 			domains[mail.Domain(s.Rcpt)] = true
 			rec := l.recs[[2]string{s.ID, s.Rcpt}]
-			st.count(r, s, rec, m.Fate, l, held)
-			if r.Example == "" && rec != nil && rec.Refused > 0 && st.detoured(rec) {
+			l.count(r, s, m.Fate)
+			if r.Example == "" && rec != nil && rec.Refused > 0 && l.detoured(rec) {
 				r.Example = m.messageID(s)
 			}
 			if rec != nil && rec.Delivered > 0 && !l.refused[s.ID].IsZero() {
@@ -72,9 +77,10 @@ func (st *stage) account(ctx context.Context, r *Report, all []mailing) error {
 }
 
 // count puts one message where it belongs.
-func (st *stage) count(r *Report, s *peersim.Sent, rec *peersim.Record, fate string, l *ledger, held map[string]bool) {
+func (l *ledger) count(r *Report, s *peersim.Sent, fate string) {
 	n := &r.Messages
 	n.Accepted++
+	rec := l.recs[[2]string{s.ID, s.Rcpt}]
 	_, bounced := l.bounced[s.ID]
 	delivered := rec != nil && rec.Delivered > 0
 	switch {
@@ -86,12 +92,12 @@ func (st *stage) count(r *Report, s *peersim.Sent, rec *peersim.Record, fate str
 		if rec.Changed || rec.Digest != s.Digest {
 			n.Changed++
 		}
-		if st.detoured(rec) {
+		if l.detoured(rec) {
 			r.Detours++
 		}
 	case bounced:
 		n.Bounced++
-	case held[s.ID]:
+	case l.held[s.ID]:
 		n.Held++
 	default:
 		n.Lost++
@@ -102,8 +108,8 @@ func (st *stage) count(r *Report, s *peersim.Sent, rec *peersim.Record, fate str
 }
 
 // detoured tells whether a message arrived by another way than the preferred one.
-func (st *stage) detoured(r *peersim.Record) bool {
-	return r.Delivered > 0 && r.Source != st.s.Egresses[0].source
+func (l *ledger) detoured(r *peersim.Record) bool {
+	return r.Delivered > 0 && r.Source != l.preferred
 }
 
 // held returns the IDs of the traffic's messages that are in a queue.
@@ -161,7 +167,9 @@ func (st *stage) accountPaths(r *Report, all []mailing) {
 		r.Paths = append(r.Paths, p)
 		r.AttemptsOnBlockedPath.Attempts += p.Attempts.Attempts
 		r.AttemptsOnBlockedPath.Mail += p.Attempts.Mail
-		r.TimeToReturn = max(r.TimeToReturn, p.TimeToReturn)
+		if key.Egress == st.s.Egresses[0].Name {
+			r.TimeToReturn = max(r.TimeToReturn, p.TimeToReturn)
+		}
 	}
 	r.AttemptsOnBlockedPath.ratio()
 	slices.SortFunc(r.Paths, func(a, b Path) int {

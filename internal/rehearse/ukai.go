@@ -2,6 +2,7 @@ package rehearse
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"log/slog"
 	"net"
@@ -138,12 +139,11 @@ func addAccount(ctx context.Context, dataDir, password string) error {
 	if err != nil {
 		return err
 	}
-	defer db.Close()
 	book, err := account.Open(ctx, db, account.Options{})
-	if err != nil {
-		return err
+	if err == nil {
+		err = book.Add(ctx, account.Account{Name: relayUser, Domains: []string{account.AnyDomain}, Created: time.Now()}, password)
 	}
-	return book.Add(ctx, account.Account{Name: relayUser, Domains: []string{account.AnyDomain}, Created: time.Now()}, password)
+	return errors.Join(err, db.Close())
 }
 
 // relayEgress is the way of the first ukai over a relay.

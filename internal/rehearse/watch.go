@@ -132,11 +132,15 @@ func (w *watcher) tracksLocked() map[health.Key]*track {
 
 func isShut(s health.State) bool { return s == health.Blocked || s == health.Probing }
 
-// returned tells whether all paths are healthy, and those that were shut carry mail again.
+// returned tells whether all paths of the preferred egress are healthy, and those that were shut carry mail again. A path of
+// another egress may stay shut: while the preferred one is open, nothing is sent that way, not even a probe.
 func (st *stage) returned() bool {
 	st.watch.mu.Lock()
 	defer st.watch.mu.Unlock()
 	for key, t := range st.watch.tracksLocked() {
+		if key.Egress != st.s.Egresses[0].Name {
+			continue
+		}
 		if t.state != health.Healthy || len(t.shut) > 0 && !st.carriesLocked(key, t.healthy) {
 			return false
 		}
