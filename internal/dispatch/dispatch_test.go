@@ -26,6 +26,10 @@ func TestARefusalOfTheIPTakesTheDetourInTheSameAttempt(t *testing.T) {
 	if got := w.kinds(id); !slices.Equal(got, want) {
 		t.Errorf("journal: %v, want %v", got, want)
 	}
+	events, err := w.journal.Message(t.Context(), id)
+	if err != nil || len(events) != 3 || events[1].Egress != "relay" || events[1].Preferred != "direct" {
+		t.Errorf("the decision does not name both ways: %+v, %v", events, err)
+	}
 	if w.body["x@gmail.com"] != "Received: x\r\nFrom: <a@example.jp>\r\nSubject: s\r\n\r\nhello\r\n" {
 		t.Errorf("the detour changed the content: %q", w.body["x@gmail.com"])
 	}

@@ -49,12 +49,13 @@ type failure struct {
 
 // next is when and why to try the recipients that are left.
 type next struct {
-	until   time.Time // zero: by the schedule
-	tag     string
-	why     string // key of the message catalogue
-	held    bool   // no way is open: not an attempt
-	last    *outcome.Outcome
-	verdict classify.Verdict
+	until     time.Time // zero: by the schedule
+	tag       string
+	why       string // key of the message catalogue
+	preferred string // name of the egress that why speaks of
+	held      bool   // no way is open: not an attempt
+	last      *outcome.Outcome
+	verdict   classify.Verdict
 }
 
 // lookUp finds the destination, at once when it is known, else in a goroutine of its own.
@@ -129,7 +130,7 @@ func (j *job) enter() {
 
 func (j *job) recordDecision(dec *route.Decision, now time.Time) {
 	e := journal.Event{At: now, Msg: j.q.ID, Kind: journal.Decided, Domain: j.q.Domain, Egress: j.nameOf(dec.Egress), Provider: j.dest.Provider,
-		Detour: dec.Detour, Probe: dec.Probe, Why: string(dec.Reason), Until: dec.Until}
+		Preferred: j.nameOf(dec.Preferred), Detour: dec.Detour, Probe: dec.Probe, Why: string(dec.Reason), Until: dec.Until}
 	if dec.Would != dec.Egress {
 		e.Would = j.nameOf(dec.Would)
 	}
@@ -149,6 +150,7 @@ func (j *job) observe(now time.Time) {
 // park ends the attempt because there is no way now.
 func (j *job) park(dec *route.Decision, now time.Time) {
 	j.next.why = string(dec.Reason)
+	j.next.preferred = j.nameOf(dec.Preferred)
 	j.next.until = dec.Until
 	switch dec.Kind {
 	case route.Hold:
@@ -191,11 +193,16 @@ func (j *job) astray() bool {
 	if j.probe || j.ways.Table.Mode == route.Observe {
 		return false
 	}
-	return j.d.Health.Path(j.egressName(), j.dest.Provider).State == health.Blocked
+	p := j.d.Health.Path(j.egressName(), j.dest.Provider)
+	return p.Shut()
 }
 
 // routeAgain chooses anew, with the current egresses.
 func (j *job) routeAgain(ways *Ways) {
+	if j.probe {
+		j.d.Health.ReleaseProbe(health.Key{Egress: j.egressName(), Provider: j.dest.Provider}, time.Now()) // it was never sent
+		j.probe = false
+	}
 	if j.ways != ways {
 		j.ways, j.tried = ways, 0 // the bits mean other egresses now
 	}

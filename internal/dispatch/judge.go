@@ -100,7 +100,7 @@ func (j *job) weigh(o *outcome.Outcome, rcpts []int, evidence bool) classify.Ver
 		return v // a lookup uses no path
 	}
 	ev := health.Evidence{At: o.At, Key: health.Key{Egress: o.Egress, Provider: o.Provider}, Verdict: v, Probe: j.probe}
-	if v.Action != classify.Deliver { // evidence that may be kept; what went well is only counted
+	if v.Action != classify.Deliver || j.probe { // evidence that may be kept; what went well is only counted
 		ev.Outcome, ev.MsgID = *o, j.q.ID.String()
 	}
 	j.d.Health.Observe(ev) // what it changed comes back by Note

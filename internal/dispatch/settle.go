@@ -63,7 +63,8 @@ func (j *job) postpone(s *queue.DeliveryState, now time.Time) {
 	if s.Due.IsZero() {
 		s.Due = j.d.opts.Schedule.Next(now, s.Attempts, random())
 	}
-	e := journal.Event{At: now, Msg: j.q.ID, Kind: kind, Recipients: j.addresses(j.later), Domain: j.q.Domain, Why: n.why, Until: s.Due}
+	e := journal.Event{At: now, Msg: j.q.ID, Kind: kind, Recipients: j.addresses(j.later), Domain: j.q.Domain, Why: n.why,
+		Preferred: n.preferred, Until: s.Due}
 	if j.dest != nil {
 		e.Provider = j.dest.Provider
 	}
