@@ -3,6 +3,7 @@ package i18n
 import (
 	"errors"
 	"strconv"
+	"strings"
 	"time"
 )
 
@@ -33,13 +34,45 @@ func (e *Error) Text(l Lang) string { return Text(l, e.Key, e.Args...) }
 // Unwrap returns the cause.
 func (e *Error) Unwrap() error { return e.Cause }
 
-// ErrorText returns an error in a language: the text of an Error where there is one in the chain, else the error's own.
+// ErrorText returns an error in a language: the text of an Error where there is one in the chain, else the error's own. Of
+// errors that were joined (errors.Join) each stands on a line of its own.
 func ErrorText(l Lang, err error) string {
-	var e *Error
-	if errors.As(err, &e) {
+	if e, ok := err.(*Error); ok { //nolint:errorlint // the chain is walked here
 		return e.Text(l)
 	}
+	if e, ok := err.(interface{ Unwrap() []error }); ok { //nolint:errorlint // the chain is walked here
+		return partsText(l, err, e.Unwrap())
+	}
+	if inner := errors.Unwrap(err); inner != nil && translated(inner) {
+		return ErrorText(l, inner)
+	}
 	return err.Error()
+}
+
+// partsText returns an error of several parts: all of them where it is nothing but them (errors.Join). Where it is a sentence
+// around them (fmt.Errorf), those with a text of their own say it in its place.
+func partsText(l Lang, err error, parts []error) string {
+	var plain, lines, texts []string
+	for _, part := range parts {
+		plain = append(plain, part.Error())
+		lines = append(lines, ErrorText(l, part))
+		if translated(part) {
+			texts = append(texts, lines[len(lines)-1])
+		}
+	}
+	switch {
+	case strings.Join(plain, "\n") == err.Error():
+		return strings.Join(lines, "\n")
+	case len(texts) > 0:
+		return strings.Join(texts, "\n")
+	}
+	return err.Error()
+}
+
+// translated tells whether there is an Error in the chain.
+func translated(err error) bool {
+	var e *Error
+	return errors.As(err, &e)
 }
 
 // Duration returns d for people: "3 s", "5 min", "2 h 10 min", "4 日".

@@ -2,6 +2,7 @@ package i18n
 
 import (
 	"errors"
+	"fmt"
 	"regexp"
 	"slices"
 	"strings"
@@ -68,5 +69,32 @@ func TestErrorKeepsItsCauseAndAMissingKeyShowsItsFacts(t *testing.T) {
 	}
 	if got := err.Error(); !strings.Contains(got, "i18n.no.such.key") || !strings.Contains(got, "disk on fire") {
 		t.Errorf("the fact is hidden: %q", got)
+	}
+}
+
+func TestTheTextOfAnErrorIsThatOfEveryPart(t *testing.T) {
+	full := Errorf("queue.locked", "dir", "/a", "cause", errors.New("in use"))
+	later := Errorf("queue.later", "file", "/b")
+	plain := errors.New("disk on fire")
+	for name, c := range map[string]struct {
+		err  error
+		want []string
+	}{
+		"one of ours":                 {full, []string{full.Text(JA)}},
+		"one of ours, wrapped":        {fmt.Errorf("open: %w", full), []string{full.Text(JA)}},
+		"not ours":                    {fmt.Errorf("open: %w", plain), []string{"open: disk on fire"}},
+		"two of ours, joined":         {errors.Join(full, later), []string{full.Text(JA), later.Text(JA)}},
+		"ours and another, joined":    {errors.Join(full, nil, plain), []string{full.Text(JA), "disk on fire"}},
+		"another and ours, joined":    {errors.Join(plain, fmt.Errorf("close: %w", later)), []string{"disk on fire", later.Text(JA)}},
+		"joined, wrapped":             {fmt.Errorf("start: %w", errors.Join(full, later)), []string{full.Text(JA), later.Text(JA)}},
+		"joined in joined":            {errors.Join(errors.Join(full, plain), later), []string{full.Text(JA), "disk on fire", later.Text(JA)}},
+		"a sentence around two":       {fmt.Errorf("open %w, then %w", plain, later), []string{later.Text(JA)}},
+		"a sentence around two plain": {fmt.Errorf("open %w, then %w", plain, plain), []string{"open disk on fire, then disk on fire"}},
+	} {
+		t.Run(name, func(t *testing.T) {
+			if got, want := ErrorText(JA, c.err), strings.Join(c.want, "\n"); got != want {
+				t.Errorf("got:\n%s\nwant:\n%s", got, want)
+			}
+		})
 	}
 }

@@ -44,7 +44,8 @@ type Event struct {
 	Domain     string   `json:"domain,omitempty"`
 	Egress     string   `json:"egress,omitempty"`
 	Provider   string   `json:"provider,omitempty"`
-	Would      string   `json:"would,omitempty"` // observe mode: the egress act mode would have used
+	Would      string   `json:"would,omitempty"`     // observe mode: the egress act mode would have used
+	Preferred  string   `json:"preferred,omitempty"` // the egress that would be used if all ways were open
 	Detour     bool     `json:"detour,omitempty"`
 	Probe      bool     `json:"probe,omitempty"`
 	Why        string   `json:"why,omitempty"` // key of the message catalogue
