@@ -64,6 +64,23 @@ func TestPathChangesAreReadNewestFirstAndBySelection(t *testing.T) {
 	}
 }
 
+func TestABatchOfAnySizeIsWrittenWhole(t *testing.T) {
+	for _, n := range []int{1, rowsAtOnce - 1, rowsAtOnce, rowsAtOnce + 1, 3*rowsAtOnce + 7} {
+		j := open(t, Options{})
+		for i := range n {
+			j.Record(Event{At: day, Msg: 9, Kind: Attempt, Code: i})
+			j.Record(Event{At: day, Kind: Moved, Egress: "direct"})
+		}
+		got, err := j.Message(t.Context(), 9)
+		if err != nil || len(got) != n || got[n-1].Code != n-1 {
+			t.Errorf("%d events: %d read, %v", n, len(got), err)
+		}
+		if paths, err := j.Paths(t.Context(), "", "", 10*n); err != nil || len(paths) != n {
+			t.Errorf("%d changes: %d read, %v", n, len(paths), err)
+		}
+	}
+}
+
 func TestAFullBufferDropsAndCountsInsteadOfBlocking(t *testing.T) {
 	j := open(t, Options{Buffer: 10})
 	for range 25 {

@@ -4,7 +4,9 @@ import (
 	"context"
 	"database/sql"
 	"encoding/json"
+	"errors"
 	"fmt"
+	"strings"
 	"time"
 
 	"ukai/internal/mail"
@@ -31,22 +33,56 @@ CREATE TABLE journal_path (
 ) WITHOUT ROWID;`,
 }
 
+// rowsAtOnce is how many rows one statement writes: a call into the database costs more than a row.
+const rowsAtOnce = 64
+
+// inserter writes rows of one table, many at once.
+type inserter struct {
+	tx    *sql.Tx
+	into  string // INSERT INTO table (columns) VALUES
+	width int    // columns
+	args  []any
+	many  *sql.Stmt // for rowsAtOnce rows, prepared at the first use
+}
+
+func (i *inserter) add(ctx context.Context, row ...any) error {
+	i.args = append(i.args, row...)
+	if len(i.args) < rowsAtOnce*i.width {
+		return nil
+	}
+	if i.many == nil {
+		var err error
+		if i.many, err = i.tx.PrepareContext(ctx, i.statement(rowsAtOnce)); err != nil {
+			return err
+		}
+	}
+	_, err := i.many.ExecContext(ctx, i.args...)
+	i.args = i.args[:0]
+	return err
+}
+
+// flush writes what is left.
+func (i *inserter) flush(ctx context.Context) error {
+	if len(i.args) == 0 {
+		return nil
+	}
+	_, err := i.tx.ExecContext(ctx, i.statement(len(i.args)/i.width), i.args...)
+	return err
+}
+
+func (i *inserter) statement(rows int) string {
+	row := "(?" + strings.Repeat(",?", i.width-1) + ")"
+	return i.into + row + strings.Repeat(","+row, rows-1)
+}
+
 func (j *Journal) write(ctx context.Context, batch []Event) error {
 	tx, err := j.db.Write.BeginTx(ctx, nil)
 	if err != nil {
 		return err
 	}
 	defer tx.Rollback() //nolint:errcheck // after Commit it has nothing to do
-	msg, err := tx.PrepareContext(ctx, `INSERT INTO journal_message (msg, at, seq, kind, data) VALUES (?, ?, ?, ?, ?)`)
-	if err != nil {
-		return err
-	}
-	defer msg.Close()
-	path, err := tx.PrepareContext(ctx, `INSERT INTO journal_path (at, seq, egress, provider, data) VALUES (?, ?, ?, ?, ?)`)
-	if err != nil {
-		return err
-	}
-	defer path.Close()
+	messages := inserter{tx: tx, width: 5, into: `INSERT INTO journal_message (msg, at, seq, kind, data) VALUES `}
+	paths := inserter{tx: tx, width: 5, into: `INSERT INTO journal_path (at, seq, egress, provider, data) VALUES `}
 	// Two flushes may hold events of the same microsecond: a sequence that starts with the clock keeps keys apart.
 	seq := time.Now().UnixNano()
 	for i := range batch {
@@ -56,13 +92,16 @@ func (j *Journal) write(ctx context.Context, batch []Event) error {
 			return fmt.Errorf("encode event %s: %w", e.Kind, err)
 		}
 		if e.Msg == 0 {
-			_, err = path.ExecContext(ctx, e.At.UnixMicro(), seq+int64(i), e.Egress, e.Provider, string(data))
+			err = paths.add(ctx, e.At.UnixMicro(), seq+int64(i), e.Egress, e.Provider, string(data))
 		} else {
-			_, err = msg.ExecContext(ctx, int64(e.Msg), e.At.UnixMicro(), seq+int64(i), string(e.Kind), string(data))
+			err = messages.add(ctx, int64(e.Msg), e.At.UnixMicro(), seq+int64(i), string(e.Kind), string(data))
 		}
 		if err != nil {
 			return err
 		}
+	}
+	if err := errors.Join(messages.flush(ctx), paths.flush(ctx)); err != nil {
+		return err
 	}
 	return tx.Commit()
 }
