@@ -2,6 +2,7 @@ package rehearse
 
 import (
 	"errors"
+	"os"
 	"reflect"
 	"strings"
 	"testing"
@@ -161,4 +162,22 @@ func FuzzParse(f *testing.F) {
 			t.Error("an empty scenario is taken")
 		}
 	})
+}
+
+// What the page shows has to work.
+func TestTheExampleInTheDocumentationIsAScenario(t *testing.T) {
+	page, err := os.ReadFile("../../docs/rehearse.md")
+	if err != nil {
+		t.Fatal(err)
+	}
+	_, rest, _ := strings.Cut(string(page), "```toml\n")
+	example, _, _ := strings.Cut(rest, "```")
+	if _, err := Parse("example.toml", []byte(example)); err != nil {
+		t.Error(err)
+	}
+	for _, name := range measureNames() {
+		if !strings.Contains(string(page), "`"+name+"`") {
+			t.Errorf("%s is not described", name)
+		}
+	}
 }
