@@ -69,6 +69,14 @@ type body[T any] struct{ Body T }
 
 func answer[T any](v T) *body[T] { return &body[T]{Body: v} }
 
+// listed makes a list that is nil an empty one: in JSON it is a list all the same.
+func listed[T any](list []T) []T {
+	if list == nil {
+		return []T{}
+	}
+	return list
+}
+
 // failed makes an error of ours a problem for the client: what is not there is 404, what cannot be done now is 503.
 func failed(err error) error {
 	switch {

@@ -19,6 +19,19 @@ import (
 	"ukai/internal/i18n"
 )
 
+// maxSocket is how many octets the path of a Unix socket may have on Linux: sun_path of unix(7) without its final NUL.
+const maxSocket = 107
+
+// Socket returns the path of the control socket in a data directory, or an error that says what to do when it is longer than
+// the system allows.
+func Socket(dataDir string) (string, error) {
+	path := filepath.Join(dataDir, SocketName)
+	if len(path) > maxSocket {
+		return "", i18n.Errorf("api.socket_long", "path", path, "length", len(path), "most", maxSocket)
+	}
+	return path, nil
+}
+
 // Client asks a running ukai through its control socket.
 type Client struct {
 	http *http.Client
@@ -27,8 +40,11 @@ type Client struct {
 
 // NewClient makes a client of the ukai that runs on a data directory. Nothing is opened before the first question.
 func NewClient(dataDir string) *Client {
-	socket := filepath.Join(dataDir, SocketName)
 	dial := func(ctx context.Context, _, _ string) (net.Conn, error) {
+		socket, err := Socket(dataDir)
+		if err != nil {
+			return nil, err
+		}
 		var d net.Dialer
 		return d.DialContext(ctx, "unix", socket)
 	}

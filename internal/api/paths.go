@@ -32,6 +32,13 @@ type pathPath struct {
 	Provider string `path:"provider"`
 }
 
+// blockOrder names its path itself: huma does not look into embedded fields that are not exported.
+type blockOrder struct {
+	Egress   string `path:"egress"`
+	Provider string `path:"provider"`
+	Body     BlockRequest
+}
+
 func (p *pathPath) key() health.Key { return health.Key{Egress: p.Egress, Provider: p.Provider} }
 
 func (p *Parts) registerPaths(a huma.API) {
@@ -42,7 +49,7 @@ func (p *Parts) registerPaths(a huma.API) {
 }
 
 func (p *Parts) listPaths(context.Context, *none) (*body[[]PathInfo], error) {
-	return answer(p.Health.List(p.Now())), nil
+	return answer(listed(p.Health.List(p.Now()))), nil
 }
 
 func (p *Parts) showPath(ctx context.Context, in *pathPath) (*body[PathStory], error) {
@@ -54,19 +61,17 @@ func (p *Parts) showPath(ctx context.Context, in *pathPath) (*body[PathStory], e
 	if !ok && len(changes) == 0 {
 		return nil, huma.Error404NotFound("no mail has gone over " + in.Egress + " to " + in.Provider + " yet")
 	}
-	return answer(PathStory{Path: info, Changes: changes}), nil
+	return answer(PathStory{Path: info, Changes: listed(changes)}), nil
 }
 
-func (p *Parts) blockPath(_ context.Context, in *struct {
-	pathPath
-	Body BlockRequest
-}) (*body[PathInfo], error) {
+func (p *Parts) blockPath(_ context.Context, in *blockOrder) (*body[PathInfo], error) {
 	now := p.Now()
+	key := health.Key{Egress: in.Egress, Provider: in.Provider}
 	if !p.knownEgress(in.Egress) {
 		return nil, huma.Error404NotFound("there is no egress named " + in.Egress)
 	}
-	p.Health.Block(in.key(), health.Pin{At: now, Until: in.Body.Until, Why: in.Body.Why, By: in.Body.By})
-	info, _ := p.Health.Get(in.key(), now)
+	p.Health.Block(key, health.Pin{At: now, Until: in.Body.Until, Why: in.Body.Why, By: in.Body.By})
+	info, _ := p.Health.Get(key, now)
 	return answer(info), nil
 }
 
@@ -74,6 +79,9 @@ func (p *Parts) knownEgress(name string) bool { return slices.Contains(p.Egresse
 
 func (p *Parts) clearPath(_ context.Context, in *pathPath) (*body[PathInfo], error) {
 	now := p.Now()
+	if _, ok := p.Health.Get(in.key(), now); !ok && !p.knownEgress(in.Egress) { // a path of an egress that is gone may be cleared
+		return nil, huma.Error404NotFound("there is no egress named " + in.Egress)
+	}
 	p.Health.Clear(in.key(), now)
 	info, _ := p.Health.Get(in.key(), now)
 	return answer(info), nil

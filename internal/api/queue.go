@@ -4,6 +4,7 @@ import (
 	"context"
 	"io"
 	"net/http"
+	"strings"
 	"time"
 
 	"github.com/danielgtaylor/huma/v2"
@@ -34,9 +35,15 @@ type Delivery struct {
 	Attempts   int       `json:"attempts"`
 	Due        time.Time `json:"due"`
 	Held       bool      `json:"held,omitempty"`
-	WaitingFor string    `json:"waiting_for,omitempty"`
+	WaitingFor string    `json:"waiting_for,omitempty"` // a provider all of whose ways are shut
 	Last       string    `json:"last,omitempty"`
 }
+
+// MaxList is how many messages one answer lists at most.
+const MaxList = 10000
+
+// waitingTag begins the tag that dispatch gives to deliveries waiting for any way to a provider.
+const waitingTag = "path:"
 
 // Selection selects messages; empty fields do not.
 type Selection struct {
@@ -77,7 +84,7 @@ func (s *Selection) filter() (queue.Filter, error) {
 		f.Held = &held
 	}
 	if s.Waiting != "" {
-		f.Tag = "path:" + s.Waiting
+		f.Tag = waitingTag + s.Waiting
 	}
 	return f, nil
 }
@@ -189,7 +196,7 @@ func wire(m *queue.Message) Message {
 		out.Recipients = append(out.Recipients, r.Addr)
 	}
 	for _, d := range m.Deliveries {
-		w := Delivery{Domain: d.Domain, Attempts: d.State.Attempts, Due: d.State.Due, Held: d.State.Held, WaitingFor: d.State.Tag, Last: d.State.Last}
+		w := Delivery{Domain: d.Domain, Attempts: d.State.Attempts, Due: d.State.Due, Held: d.State.Held, WaitingFor: strings.TrimPrefix(d.State.Tag, waitingTag), Last: d.State.Last}
 		for _, i := range d.Recipients {
 			w.Recipients = append(w.Recipients, e.Recipients[i].Addr)
 		}

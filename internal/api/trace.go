@@ -35,6 +35,7 @@ func (p *Parts) trace(ctx context.Context, in *struct {
 		if s.Events, err = p.Journal.Message(ctx, id); err != nil {
 			return nil, failed(err)
 		}
+		s.Events = listed(s.Events)
 		if m, err := p.Store.Get(ctx, id); err == nil {
 			w := wire(m)
 			s.Queued = &w

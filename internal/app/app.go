@@ -98,7 +98,7 @@ func (a *App) openData(ctx context.Context, cfg *config.Config) (err error) {
 	if a.queue, err = queue.Open(filepath.Join(cfg.Data, "queue"), qopts); err != nil {
 		return queueError(cfg.Data, err)
 	}
-	if a.db, err = store.Open(filepath.Join(cfg.Data, "ukai.db"), true); err != nil {
+	if a.db, err = store.Open(filepath.Join(cfg.Data, DatabaseName), true); err != nil {
 		return err
 	}
 	if a.journal, err = journal.Open(ctx, a.db, journal.Options{Keep: cfg.Queue.Keep}, a.log.With("room", "journal")); err != nil {

@@ -9,6 +9,9 @@ import (
 	"ukai/internal/queue"
 )
 
+// DatabaseName is the name of the control database in the data directory.
+const DatabaseName = "ukai.db"
+
 // prepareDir makes the data directory and finds out whether it can be written to: better now than at the first message.
 func prepareDir(dir string) error {
 	if err := os.MkdirAll(dir, 0o700); err != nil {

@@ -6,7 +6,6 @@ import (
 	"net"
 	"net/http"
 	"os"
-	"path/filepath"
 	"time"
 
 	"ukai/internal/api"
@@ -31,8 +30,11 @@ func (a *App) bindDoors(ctx context.Context, cfg *config.Config) error {
 		Mode: func() string { a.mu.Lock(); defer a.mu.Unlock(); return string(a.cfg.Mode) },
 	}
 	a.metrics.Watch(a.parts)
+	socket, err := api.Socket(cfg.Data)
+	if err != nil {
+		return err
+	}
 	var lc net.ListenConfig
-	socket := filepath.Join(cfg.Data, api.SocketName)
 	if err := os.Remove(socket); err != nil && !errors.Is(err, os.ErrNotExist) { // left by a crash: the queue's lock says nobody else is here
 		return i18n.Errorf("app.socket", "path", socket, "cause", err)
 	}
