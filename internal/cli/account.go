@@ -7,6 +7,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"io/fs"
 	"os"
 	"path/filepath"
 	"strconv"
@@ -15,6 +16,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"ukai/internal/account"
+	"ukai/internal/app"
 	"ukai/internal/i18n"
 	"ukai/internal/store"
 )
@@ -24,8 +26,21 @@ func newAccount(e *env) *cobra.Command {
 		newAccountDomains(e), newAccountSuspend(e), newAccountResume(e), newAccountDelete(e))
 }
 
-// withAccounts opens the book of accounts in the data directory, whether ukai runs or not.
+// withAccounts opens the book of accounts in the data directory, whether ukai runs or not. Only a command that makes an
+// account makes the directory too: any other in a place without one is in the wrong place.
 func (e *env) withAccounts(ctx context.Context, f func(*account.Book) error) error {
+	dir, err := e.dataDir()
+	if err != nil {
+		return err
+	}
+	if _, err := os.Stat(filepath.Join(dir, app.DatabaseName)); errors.Is(err, fs.ErrNotExist) {
+		return i18n.Errorf("cli.account.no_data", "dir", dir, "cause", err)
+	}
+	return inBook(ctx, dir, f)
+}
+
+// makeAccounts does what withAccounts does where there is no data directory yet.
+func (e *env) makeAccounts(ctx context.Context, f func(*account.Book) error) error {
 	dir, err := e.dataDir()
 	if err != nil {
 		return err
@@ -33,13 +48,19 @@ func (e *env) withAccounts(ctx context.Context, f func(*account.Book) error) err
 	if err := os.MkdirAll(dir, 0o700); err != nil {
 		return i18n.Errorf("app.data.make", "dir", dir, "cause", err)
 	}
-	db, err := store.Open(filepath.Join(dir, "ukai.db"), true)
+	return inBook(ctx, dir, f)
+}
+
+func inBook(ctx context.Context, dir string, f func(*account.Book) error) error {
+	db, err := store.Open(filepath.Join(dir, app.DatabaseName), true)
 	if err != nil {
-		return err
+		return i18n.Errorf("cli.account.database", "dir", dir, "cause", err)
 	}
 	book, err := account.Open(ctx, db, account.Options{})
 	if err == nil {
 		err = f(book)
+	} else {
+		err = i18n.Errorf("cli.account.database", "dir", dir, "cause", err)
 	}
 	if cerr := db.Close(); err == nil {
 		err = cerr
@@ -78,7 +99,7 @@ func newAccountAdd(e *env) *cobra.Command {
 		if err != nil {
 			return err
 		}
-		return e.withAccounts(cmd.Context(), func(b *account.Book) error {
+		return e.makeAccounts(cmd.Context(), func(b *account.Book) error {
 			if err := b.Add(cmd.Context(), account.Account{Name: a[0], Domains: domains, Limits: limits}, pw); err != nil {
 				return err
 			}
@@ -91,9 +112,14 @@ func newAccountAdd(e *env) *cobra.Command {
 	return cmd
 }
 
+const (
+	flagMessages   = "messages-per-hour"
+	flagRecipients = "recipients-per-day"
+)
+
 func limitFlags(e *env, cmd *cobra.Command, l *account.Limits) {
-	cmd.Flags().IntVar(&l.MessagesPerHour, "messages-per-hour", 0, e.text("cli.account.flag.messages"))
-	cmd.Flags().IntVar(&l.RecipientsPerDay, "recipients-per-day", 0, e.text("cli.account.flag.recipients"))
+	cmd.Flags().IntVar(&l.MessagesPerHour, flagMessages, 0, e.text("cli.account.flag.messages"))
+	cmd.Flags().IntVar(&l.RecipientsPerDay, flagRecipients, 0, e.text("cli.account.flag.recipients"))
 }
 
 // showSecret says that it is done and, once, the password that was made up.
@@ -133,8 +159,12 @@ func (e *env) listAccounts(w io.Writer, list []*account.Account) {
 	t := newTable(e.text("cli.account.col.name"), e.text("cli.account.col.domains"), e.text("cli.account.col.hour"), e.text("cli.account.col.day"), e.text("cli.account.col.state"))
 	for _, a := range list {
 		state := e.text("cli.account.active")
-		if !a.Suspended.IsZero() {
-			state = e.text("cli.account.suspended", "since", a.Suspended, "why", a.Reason)
+		switch {
+		case a.Suspended.IsZero():
+		case a.Reason == "":
+			state = e.text("cli.account.suspended", "since", a.Suspended)
+		default:
+			state = e.text("cli.account.suspended.why", "since", a.Suspended, "why", a.Reason)
 		}
 		t.row(a.Name, strings.Join(a.Domains, " "), e.limit(a.Limits.MessagesPerHour), e.limit(a.Limits.RecipientsPerDay), state)
 	}
@@ -179,18 +209,36 @@ func (e *env) accountChange(use, prefix, done string, most int, change func(ctx 
 }
 
 func newAccountLimit(e *env) *cobra.Command {
-	var limits account.Limits
-	cmd := e.accountChange("limit NAME", "cli.account.limit.", "cli.account.changed", 1, func(ctx context.Context, b *account.Book, a []string) error {
+	var given account.Limits
+	var cmd *cobra.Command
+	cmd = e.accountChange("limit NAME", "cli.account.limit.", "cli.account.changed", 1, func(ctx context.Context, b *account.Book, a []string) error {
+		messages, recipients := cmd.Flags().Changed(flagMessages), cmd.Flags().Changed(flagRecipients)
+		if !messages && !recipients {
+			return usage("cli.account.no_limit", "name", a[0])
+		}
+		now, err := b.Get(ctx, a[0])
+		if err != nil {
+			return err
+		}
+		limits := now.Limits // one that is not given stays
+		if messages {
+			limits.MessagesPerHour = given.MessagesPerHour
+		}
+		if recipients {
+			limits.RecipientsPerDay = given.RecipientsPerDay
+		}
 		return b.SetLimit(ctx, a[0], limits)
 	})
-	limitFlags(e, cmd, &limits)
+	limitFlags(e, cmd, &given)
 	return cmd
 }
 
 func newAccountDomains(e *env) *cobra.Command {
-	return e.accountChange("domains NAME DOMAIN...", "cli.account.domains.", "cli.account.changed", -1, func(ctx context.Context, b *account.Book, a []string) error {
+	cmd := e.accountChange("domains NAME DOMAIN...", "cli.account.domains.", "cli.account.changed", -1, func(ctx context.Context, b *account.Book, a []string) error {
 		return b.SetDomains(ctx, a[0], a[1:])
 	})
+	cmd.Args = args(2, -1)
+	return cmd
 }
 
 func newAccountSuspend(e *env) *cobra.Command {

@@ -14,6 +14,7 @@ import (
 	"os"
 	"slices"
 	"strings"
+	"time"
 
 	"github.com/spf13/cobra"
 
@@ -30,7 +31,7 @@ const (
 
 // Main runs one command and returns the exit code.
 func Main(args []string, stdin io.Reader, stdout, stderr io.Writer) int {
-	return run(args, &env{in: stdin, out: stdout, err: stderr, getenv: os.Getenv, start: startApp, build: readBuild, site: siteConfig})
+	return run(args, &env{in: stdin, out: stdout, err: stderr, getenv: os.Getenv, now: time.Now, who: username, start: startApp, build: readBuild, site: siteConfig})
 }
 
 func run(args []string, e *env) int {

@@ -7,9 +7,12 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"regexp"
 	"strings"
 	"testing"
+	"time"
 
+	"ukai/internal/api/apitest"
 	"ukai/internal/config"
 	"ukai/internal/i18n"
 )
@@ -21,6 +24,7 @@ func at(out, err *strings.Builder, environ map[string]string) *env {
 	return &env{
 		in: strings.NewReader(""), out: out, err: err, site: "none",
 		getenv: func(name string) string { return environ[name] },
+		now:    func() time.Time { return apitest.Now }, who: func() string { return "hanako" },
 		build: func() buildInfo {
 			return buildInfo{Version: "v1.2.3", Revision: "0123abc", Modified: true, Time: "2026-01-02T03:04:05Z", Go: "go1.26", Platform: "linux/amd64"}
 		},
@@ -31,7 +35,9 @@ func at(out, err *strings.Builder, environ map[string]string) *env {
 }
 
 // A transcript is a session at a terminal: files that are there ("-- file NAME --"), then commands ("$ ukai ...") with what
-// they write to standard output, to standard error ("! "), and their exit code where it is not 0 ("= 3").
+// they write to standard output, to standard error ("! "), and their exit code where it is not 0 ("= 3"). A line "-- running
+// DIR --" puts an inside of ukai with a story behind the control socket in that data directory. A command may be fed:
+// "$ echo TEXT | ukai ...". What is different in each run is masked: passwords that were made up, the time of accounts.
 func TestTranscripts(t *testing.T) {
 	names, err := filepath.Glob("testdata/*.txt")
 	if err != nil || len(names) < 4 {
@@ -48,6 +54,7 @@ func TestTranscripts(t *testing.T) {
 				t.Fatal(err)
 			}
 			t.Chdir(t.TempDir())
+			utc(t)
 			got := replay(t, string(want))
 			if *update {
 				if err := os.WriteFile(path, []byte(got), 0o644); err != nil {
@@ -58,6 +65,14 @@ func TestTranscripts(t *testing.T) {
 			compare(t, name, got, string(want))
 		})
 	}
+}
+
+// utc makes the test's place one without a time zone.
+func utc(t *testing.T) {
+	t.Helper()
+	zone := time.Local
+	time.Local = time.UTC
+	t.Cleanup(func() { time.Local = zone })
 }
 
 // compare shows the first lines that differ, with the command they belong to.
@@ -85,6 +100,11 @@ func replay(t *testing.T, script string) string {
 	file, inFile := "", true
 	for _, line := range strings.SplitAfter(script, "\n") {
 		name, isHead := strings.CutPrefix(line, "-- file ")
+		if dir, ok := strings.CutPrefix(line, "-- running "); ok && inFile {
+			start(t, strings.TrimSuffix(strings.TrimSpace(dir), " --"))
+			b.WriteString(line)
+			continue
+		}
 		command, isCommand := strings.CutPrefix(line, "$ ")
 		switch {
 		case isHead && inFile:
@@ -110,17 +130,46 @@ func replay(t *testing.T, script string) string {
 	return b.String()
 }
 
-// session runs one command line, with variables of the environment in front of it.
+// start puts a story behind the control socket in a data directory.
+func start(t *testing.T, dir string) {
+	t.Helper()
+	if err := os.Mkdir(dir, 0o700); err != nil {
+		t.Fatal(err)
+	}
+	x := apitest.New(t, dir)
+	apitest.Tell(t, x)
+	x.Serve(t, dir)
+}
+
+// masks are what differs from run to run.
+var masks = []struct {
+	what *regexp.Regexp
+	with string
+}{
+	{regexp.MustCompile(`[A-Z2-7]{26}`), "MADEUPPASSWORD"},
+	{regexp.MustCompile(`(since |"created": "|"suspended": ")20\d\d-[-0-9T:. Z+]+\d`), "${1}THEN"},
+	{regexp.MustCompile(`20\d\d-\d\d-\d\d \d\d:\d\d:\d\d( から停止中)`), "THEN$1"},
+	{regexp.MustCompile(`"(created|suspended)": "[^"]*"`), `"$1": "THEN"`},
+	{regexp.MustCompile(`"index_lag_ns": \d+`), `"index_lag_ns": 0`},
+}
+
+// session runs one command line, with variables of the environment in front of it or a text that is fed to it.
 func session(line string) string {
 	var out, errs, b strings.Builder
 	environ := map[string]string{}
-	args := strings.Fields(line)
+	e := at(&out, &errs, environ)
+	args := words(line)
 	for len(args) > 0 && args[0] != "ukai" {
+		if args[0] == "echo" {
+			e.in = strings.NewReader(args[1] + "\n")
+			args = args[3:]
+			continue
+		}
 		name, value, _ := strings.Cut(args[0], "=")
 		environ[name] = value
 		args = args[1:]
 	}
-	code := run(args[1:], at(&out, &errs, environ))
+	code := run(args[1:], e)
 	b.WriteString(out.String())
 	if s := out.String(); s != "" && !strings.HasSuffix(s, "\n") {
 		b.WriteString("\n(no line end)\n")
@@ -132,7 +181,24 @@ func session(line string) string {
 		fmt.Fprintf(&b, "= %d\n", code)
 	}
 	b.WriteString("\n")
-	return b.String()
+	text := b.String()
+	for _, m := range masks {
+		text = m.what.ReplaceAllString(text, m.with)
+	}
+	return text
+}
+
+// words parts a command line at blanks, those between single quotes left out.
+func words(line string) []string {
+	var all []string
+	for i, part := range strings.Split(line, "'") {
+		if i%2 == 1 {
+			all = append(all, part)
+			continue
+		}
+		all = append(all, strings.Fields(part)...)
+	}
+	return all
 }
 
 func TestEveryCommandHasItsTextsInBothLanguages(t *testing.T) {

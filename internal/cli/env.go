@@ -6,7 +6,9 @@ import (
 	"fmt"
 	"io"
 	"os"
+	"os/user"
 	"path/filepath"
+	"time"
 
 	"golang.org/x/sys/unix"
 
@@ -27,6 +29,8 @@ type env struct {
 	configFlag, dataFlag string
 
 	getenv func(string) string
+	now    func() time.Time
+	who    func() string // the user of the operating system who gives an order
 	start  func(context.Context, *config.Config, serveOptions) (server, error)
 	build  func() buildInfo
 	site   string // siteConfig but in tests
@@ -118,4 +122,13 @@ func terminal(w io.Writer) bool {
 	}
 	_, err := unix.IoctlGetTermios(int(f.Fd()), unix.TCGETS)
 	return err == nil
+}
+
+// username returns the name of whoever runs the program, or "" where the system does not tell.
+func username() string {
+	u, err := user.Current()
+	if err != nil {
+		return ""
+	}
+	return u.Username
 }

@@ -1,9 +1,10 @@
 package cli
 
 import (
+	"errors"
 	"fmt"
 	"io"
-	"os/user"
+	"net/http"
 	"strconv"
 	"time"
 
@@ -39,6 +40,10 @@ func newPathList(e *env) *cobra.Command {
 func (e *env) listPaths(w io.Writer, list []api.PathInfo, all bool) {
 	t := newTable(e.text("cli.path.col.provider"), e.text("cli.path.col.egress"), e.text("cli.path.col.state"), e.text("cli.path.col.since"),
 		e.text("cli.path.col.sent"), e.text("cli.path.col.why"))
+	if len(list) == 0 {
+		fmt.Fprintln(w, e.text("cli.path.list.none"))
+		return
+	}
 	shown := 0
 	for i := range list {
 		p := &list[i]
@@ -74,7 +79,11 @@ func (e *env) ago(t time.Time) string {
 	if t.IsZero() {
 		return "-"
 	}
-	return e.text("cli.path.ago", "time", i18n.Duration(e.lang, time.Since(t)))
+	d := e.now().Sub(t)
+	if d < time.Second {
+		return e.text("cli.path.just")
+	}
+	return e.text("cli.path.ago", "time", i18n.Duration(e.lang, d))
 }
 
 func (e *env) whyPath(key string, p *api.PathInfo) string {
@@ -91,10 +100,13 @@ func newPathShow(e *env) *cobra.Command {
 			return err
 		}
 		s, err := c.Path(cmd.Context(), a[0], a[1])
+		if absent(err) {
+			return i18n.Errorf("cli.path.unknown", "egress", a[0], "provider", a[1], "cause", err)
+		}
 		if err != nil {
 			return err
 		}
-		return e.show(s, func(w io.Writer) { e.showPath(w, &s) })
+		return e.show(&s, func(w io.Writer) { e.showPath(w, &s) })
 	})
 }
 
@@ -104,8 +116,8 @@ func (e *env) showPath(w io.Writer, s *api.PathStory) {
 	if p.Why != "" {
 		fmt.Fprintf(w, "  %s\n", e.whyPath(p.Why, p))
 	}
-	if p.Pin != nil && p.Pin.Why != "" {
-		fmt.Fprintf(w, "  %s\n", e.text("cli.path.pin.why", "why", p.Pin.Why, "by", p.Pin.By))
+	if p.Pin != nil {
+		fmt.Fprintf(w, "  %s\n", e.pin(p.Pin))
 	}
 	if len(p.Evidence) > 0 {
 		fmt.Fprintf(w, "\n%s\n", e.text("cli.path.evidence"))
@@ -125,6 +137,33 @@ func (e *env) showPath(w io.Writer, s *api.PathStory) {
 	}
 }
 
+// pin says who shut a path by hand, for how long and why.
+func (e *env) pin(p *health.Pin) string {
+	key := "cli.path.pin"
+	if !p.Until.IsZero() {
+		key = "cli.path.pin.until"
+	}
+	s := e.text(key, "by", or(p.By, "?"), "at", p.At, "until", p.Until)
+	if p.Why != "" {
+		s += e.text("cli.path.pin.why", "why", p.Why)
+	}
+	return s
+}
+
+// or returns s, or what stands for it where there is nothing.
+func or(s, instead string) string {
+	if s == "" {
+		return instead
+	}
+	return s
+}
+
+// absent tells whether ukai knows nothing of what was asked for.
+func absent(err error) bool {
+	var p *api.Problem
+	return errors.As(err, &p) && p.Status == http.StatusNotFound
+}
+
 func newPathBlock(e *env) *cobra.Command {
 	var lasts time.Duration
 	var reason string
@@ -133,14 +172,14 @@ func newPathBlock(e *env) *cobra.Command {
 		if err != nil {
 			return err
 		}
-		req := api.BlockRequest{Why: reason}
+		req := api.BlockRequest{Why: reason, By: e.who()}
 		if lasts > 0 {
-			req.Until = time.Now().Add(lasts)
-		}
-		if u, err := user.Current(); err == nil {
-			req.By = u.Username
+			req.Until = e.now().Add(lasts)
 		}
 		p, err := c.Block(cmd.Context(), a[0], a[1], req)
+		if absent(err) {
+			return i18n.Errorf("cli.path.no_egress", "egress", a[0], "cause", err)
+		}
 		if err != nil {
 			return err
 		}
@@ -158,6 +197,9 @@ func newPathClear(e *env) *cobra.Command {
 			return err
 		}
 		p, err := c.Clear(cmd.Context(), a[0], a[1])
+		if absent(err) {
+			return i18n.Errorf("cli.path.no_egress", "egress", a[0], "cause", err)
+		}
 		if err != nil {
 			return err
 		}

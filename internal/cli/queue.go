@@ -1,7 +1,6 @@
 package cli
 
 import (
-	"errors"
 	"fmt"
 	"io"
 	"strconv"
@@ -11,6 +10,7 @@ import (
 
 	"ukai/internal/api"
 	"ukai/internal/i18n"
+	"ukai/internal/mail"
 )
 
 func newQueue(e *env) *cobra.Command {
@@ -43,12 +43,20 @@ func newQueueList(e *env) *cobra.Command {
 	var s *api.Selection
 	var held bool
 	cmd := e.command("list", "cli.queue.list.", args(0, 0), func(cmd *cobra.Command, _ []string) error {
+		if held {
+			s.Held = "yes"
+		}
+		if s.Limit < 1 || s.Limit > api.MaxList {
+			return usage("cli.queue.limit", "value", s.Limit, "most", api.MaxList)
+		}
+		if s.After != "" {
+			if err := messageIDs([]string{s.After}); err != nil {
+				return err
+			}
+		}
 		c, err := e.client()
 		if err != nil {
 			return err
-		}
-		if held {
-			s.Held = "yes"
 		}
 		list, err := c.Queue(cmd.Context(), s)
 		if err != nil {
@@ -70,7 +78,7 @@ func (e *env) listQueue(w io.Writer, list []api.Message, limit int) {
 	}
 	t := newTable(e.text("cli.queue.col.id"), e.text("cli.queue.col.age"), e.text("cli.queue.col.size"), e.text("cli.queue.col.from"),
 		e.text("cli.queue.col.to"), e.text("cli.queue.col.attempts"), e.text("cli.queue.col.next"), e.text("cli.queue.col.last"))
-	now := time.Now()
+	now := e.now()
 	for i := range list {
 		m := &list[i]
 		for n := range m.Deliveries {
@@ -90,6 +98,8 @@ func (e *env) due(d *api.Delivery, now time.Time) string {
 	switch {
 	case d.Held:
 		return e.text("cli.queue.held")
+	case d.WaitingFor != "" && d.Due.After(now):
+		return e.text("cli.queue.waiting", "provider", d.WaitingFor, "wait", i18n.Duration(e.lang, d.Due.Sub(now)))
 	case d.Due.After(now):
 		return e.text("cli.queue.in", "wait", i18n.Duration(e.lang, d.Due.Sub(now)))
 	}
@@ -114,27 +124,39 @@ func cut(s string, n int) string {
 func newQueueShow(e *env) *cobra.Command {
 	var content bool
 	cmd := e.command("show ID", "cli.queue.show.", args(1, 1), func(cmd *cobra.Command, a []string) error {
+		if err := messageIDs(a); err != nil {
+			return err
+		}
 		c, err := e.client()
 		if err != nil {
 			return err
 		}
 		if content {
-			return c.Content(cmd.Context(), a[0], e.out)
+			return notQueued(a[0], c.Content(cmd.Context(), a[0], e.out))
 		}
 		m, err := c.Message(cmd.Context(), a[0])
 		if err != nil {
 			return notQueued(a[0], err)
 		}
-		return e.show(m, func(w io.Writer) { e.showMessage(w, &m) })
+		return e.show(&m, func(w io.Writer) { e.showMessage(w, &m) })
 	})
 	cmd.Flags().BoolVar(&content, "content", false, e.text("cli.queue.flag.content"))
 	return cmd
 }
 
+// messageIDs finds the first of several that is no message ID.
+func messageIDs(ids []string) error {
+	for _, id := range ids {
+		if _, err := mail.ParseID(id); err != nil {
+			return usage("cli.queue.id", "id", id)
+		}
+	}
+	return nil
+}
+
 // notQueued says what to do about a message that is not there.
 func notQueued(id string, err error) error {
-	var p *api.Problem
-	if errors.As(err, &p) && (p.Status == 404 || p.Status == 422) {
+	if absent(err) {
 		return i18n.Errorf("cli.queue.unknown", "id", id, "cause", err)
 	}
 	return err
@@ -156,9 +178,10 @@ func (e *env) showMessage(w io.Writer, m *api.Message) {
 	put("cli.queue.col.size", strconv.FormatInt(m.Size, 10))
 	for i := range m.Deliveries {
 		d := &m.Deliveries[i]
+		t.row()
 		put("cli.queue.col.to", join(d.Recipients))
 		put("cli.queue.col.attempts", strconv.Itoa(d.Attempts))
-		put("cli.queue.col.next", e.due(d, time.Now()))
+		put("cli.queue.col.next", e.due(d, e.now()))
 		put("cli.queue.col.last", d.Last)
 	}
 	t.write(w)
@@ -171,7 +194,10 @@ func newQueueOrder(e *env, order string) *cobra.Command {
 	cmd := e.command(order+" [ID...]", "cli.queue."+order+".", args(0, -1), func(cmd *cobra.Command, ids []string) error {
 		s.IDs = ids
 		if s.Empty() && !all {
-			return usage("cli.queue.nothing", "order", order)
+			return usage("cli.queue.nothing")
+		}
+		if err := messageIDs(ids); err != nil {
+			return err
 		}
 		c, err := e.client()
 		if err != nil {
@@ -180,6 +206,9 @@ func newQueueOrder(e *env, order string) *cobra.Command {
 		r, err := c.Order(cmd.Context(), &api.OrderRequest{Order: order, All: all, Selection: *s})
 		if err != nil {
 			return err
+		}
+		if r.Messages == 0 && len(ids) == 1 {
+			return i18n.Errorf("cli.queue.unknown", "id", ids[0])
 		}
 		return e.show(r, func(w io.Writer) { fmt.Fprintln(w, e.text("cli.queue.done."+order, "count", r.Messages)) })
 	})

@@ -5,7 +5,6 @@ import (
 	"io"
 	"strconv"
 	"strings"
-	"time"
 
 	"github.com/spf13/cobra"
 
@@ -24,16 +23,16 @@ func newStatus(e *env) *cobra.Command {
 		if err != nil {
 			return err
 		}
-		return e.show(s, func(w io.Writer) { e.showStatus(w, &s) })
+		return e.show(&s, func(w io.Writer) { e.showStatus(w, &s) })
 	})
 }
 
 func (e *env) showStatus(w io.Writer, s *api.Status) {
 	t := &table{}
-	t.row(e.text("cli.status.running"), i18n.Duration(e.lang, time.Since(s.Started))+"  ("+s.Version+", "+e.text("cli.status.mode."+s.Mode)+")")
-	t.row(e.text("cli.status.queue"), e.text("cli.status.queue.is", "messages", s.Queue.Messages, "held", s.Queue.Held, "size", s.Queue.Bytes>>20))
+	t.row(e.text("cli.status.running"), i18n.Duration(e.lang, e.now().Sub(s.Started))+"  ("+s.Version+", "+e.text("cli.status.mode."+s.Mode)+")")
+	t.row(e.text("cli.status.queue"), e.text("cli.status.queue.is", "messages", s.Queue.Messages, "held", s.Queue.Held, "size", octets(s.Queue.Bytes)))
 	if !s.Queue.Oldest.IsZero() {
-		t.row(e.text("cli.status.oldest"), i18n.Duration(e.lang, time.Since(s.Queue.Oldest)))
+		t.row(e.text("cli.status.oldest"), i18n.Duration(e.lang, e.now().Sub(s.Queue.Oldest)))
 	}
 	t.row(e.text("cli.status.connections"), strconv.Itoa(s.Load.Connections))
 	t.row(e.text("cli.status.paths"), e.pathCount(s.Paths))
@@ -46,6 +45,23 @@ func (e *env) showStatus(w io.Writer, s *api.Status) {
 	t.write(w)
 }
 
+// octets writes a size for people: "24 B", "3.5 kB", "120 MB".
+func octets(n int64) string {
+	if n < 1000 {
+		return strconv.FormatInt(n, 10) + " B"
+	}
+	units := []string{"kB", "MB", "GB", "TB"}
+	v, i := float64(n)/1000, 0
+	for ; v >= 999.5 && i < len(units)-1; i++ {
+		v /= 1000
+	}
+	digits := 0
+	if v < 9.95 {
+		digits = 1
+	}
+	return strconv.FormatFloat(v, 'f', digits, 64) + " " + units[i]
+}
+
 func (e *env) pathCount(n api.PathCount) string {
 	var parts []string
 	for _, st := range []health.State{health.Healthy, health.Suspect, health.Blocked, health.Probing, health.Recovering} {
@@ -56,5 +72,5 @@ func (e *env) pathCount(n api.PathCount) string {
 	if len(parts) == 0 {
 		return "-"
 	}
-	return strings.Join(parts, ", ")
+	return strings.Join(parts, e.text("cli.status.and"))
 }

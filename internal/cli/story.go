@@ -51,26 +51,42 @@ func tell(l i18n.Lang, e *journal.Event) []string {
 	}
 	switch e.Kind {
 	case journal.Accepted:
-		return []string{i18n.Text(l, acceptedKey(e), args...)}
+		return accepted(l, e, args)
 	case journal.Attempt:
 		return attempt(l, e, args)
 	case journal.Decided:
 		if e.Would != "" {
-			return []string{i18n.Text(l, "trace.decided.would", args...)}
+			return explained(l, e, i18n.Text(l, "trace.decided.would", args...))
 		}
-		return []string{i18n.Text(l, "trace.decided", args...)}
+		return explained(l, e, i18n.Text(l, "trace.decided", args...))
+	case journal.Ordered: // its reason is what was ordered
+		return []string{i18n.Text(l, "trace.ordered", args...)}
 	}
-	return []string{i18n.Text(l, "trace."+string(e.Kind), args...)}
+	return explained(l, e, i18n.Text(l, "trace."+string(e.Kind), args...))
 }
 
-func acceptedKey(e *journal.Event) string {
+// explained puts the reason of an event, where there is one, below it.
+func explained(l i18n.Lang, e *journal.Event, text string) []string {
+	if e.Why == "" {
+		return []string{text}
+	}
+	return []string{text, why(l, e)}
+}
+
+// accepted tells how a message came in. What ukai wrote itself has no client.
+func accepted(l i18n.Lang, e *journal.Event, args []any) []string {
+	key := "trace.accepted"
 	switch {
 	case e.Client == "":
-		return "trace.accepted.report"
+		return []string{i18n.Text(l, "trace.accepted.report", args...)}
 	case e.Account != "":
-		return "trace.accepted.account"
+		key = "trace.accepted.account"
 	}
-	return "trace.accepted"
+	text := []string{i18n.Text(l, key, args...)}
+	if e.MessageID != "" {
+		text = append(text, i18n.Text(l, "trace.accepted.message_id", args...))
+	}
+	return text
 }
 
 func attempt(l i18n.Lang, e *journal.Event, args []any) []string {
@@ -107,7 +123,7 @@ func why(l i18n.Lang, e *journal.Event) string {
 	if e.Why == "" {
 		return ""
 	}
-	return i18n.Text(l, e.Why, "egress", e.Egress, "provider", e.Provider, "until", clock(e.Until), "would", e.Would)
+	return i18n.Text(l, e.Why, "egress", e.Egress, "preferred", e.Preferred, "provider", e.Provider, "until", clock(e.Until))
 }
 
 func clock(t time.Time) string {

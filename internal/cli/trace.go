@@ -1,13 +1,11 @@
 package cli
 
 import (
-	"errors"
 	"fmt"
 	"io"
 
 	"github.com/spf13/cobra"
 
-	"ukai/internal/api"
 	"ukai/internal/i18n"
 )
 
@@ -18,8 +16,7 @@ func newTrace(e *env) *cobra.Command {
 			return err
 		}
 		stories, err := c.Trace(cmd.Context(), a[0])
-		var p *api.Problem
-		if errors.As(err, &p) && p.Status == 404 {
+		if absent(err) {
 			return i18n.Errorf("trace.none", "id", a[0], "cause", err)
 		}
 		if err != nil {
