@@ -20,11 +20,6 @@ var (
 	value      = regexp.MustCompile(`\{([a-z_]+)\}`)
 )
 
-// assembled are beginnings of keys that are put together where no literal shows it.
-var assembled = []string{
-	"health.state.", // the name of a health.State is the last word
-}
-
 // textFuncs are the functions of i18n that take a key, with the place of the key among their arguments.
 var textFuncs = map[string]int{"Text": 1, "Errorf": 0}
 
@@ -40,7 +35,7 @@ type texts struct {
 // CheckTexts compares the keys in the sources with the catalogue: a key that the catalogue has not, a value that the text
 // wants and the caller does not give, a text that nobody uses.
 func CheckTexts(files []*File, all map[string]i18n.Entry) []Violation {
-	t := &texts{all: all, rooms: make(map[string]bool), used: make(map[string]bool), prefixes: slices.Clone(assembled)}
+	t := &texts{all: all, rooms: make(map[string]bool), used: make(map[string]bool)}
 	for key := range all {
 		room, _, _ := strings.Cut(key, ".")
 		t.rooms[room] = true
