@@ -47,7 +47,7 @@ const waitingTag = "path:"
 
 // Selection selects messages; empty fields do not.
 type Selection struct {
-	IDs       []string `query:"id" json:"ids,omitempty" doc:"message IDs"`
+	IDs       []string `query:"id,explode" json:"ids,omitempty" doc:"message IDs"`
 	Sender    string   `query:"sender" json:"sender,omitempty" doc:"whole address or @domain"`
 	Recipient string   `query:"recipient" json:"recipient,omitempty" doc:"whole address or @domain"`
 	Domain    string   `query:"domain" json:"domain,omitempty" doc:"recipient domain"`
