@@ -2,7 +2,6 @@ package intake
 
 import (
 	"crypto/tls"
-	"fmt"
 	"net/netip"
 	"strings"
 	"time"
@@ -14,15 +13,32 @@ import (
 // received returns the trace field for a message (RFC 5321, section 4.4), with CRLF. The recipient stands in it only when there
 // is one, so that no copy tells of another (RFC 5321, section 7.2).
 func received(s *smtpserver.Session, e *mail.Envelope, hostname string, now time.Time) []byte {
-	b := make([]byte, 0, 300)
-	b = fmt.Appendf(b, "Received: from %s (%s)\r\n\tby %s with %s id %s", helo(s.Helo), addressLiteral(s.Client.Addr()), hostname, s.Protocol(e.UTF8), e.ID)
+	b := make([]byte, 0, 384)
+	b = append(b, "Received: from "...)
+	b = append(b, helo(s.Helo)...)
+	b = append(b, " ("...)
+	b = appendLiteral(b, s.Client.Addr())
+	b = append(b, ")\r\n\tby "...)
+	b = append(b, hostname...)
+	b = append(b, " with "...)
+	b = append(b, s.Protocol(e.UTF8)...)
+	b = append(b, " id "...)
+	b = append(b, e.ID.String()...)
 	if s.TLS != nil {
-		b = fmt.Appendf(b, "\r\n\t(using %s with cipher %s)", strings.ReplaceAll(tls.VersionName(s.TLS.Version), " ", ""), tls.CipherSuiteName(s.TLS.CipherSuite))
+		b = append(b, "\r\n\t(using "...)
+		b = append(b, strings.ReplaceAll(tls.VersionName(s.TLS.Version), " ", "")...)
+		b = append(b, " with cipher "...)
+		b = append(b, tls.CipherSuiteName(s.TLS.CipherSuite)...)
+		b = append(b, ')')
 	}
 	if len(e.Recipients) == 1 {
-		b = fmt.Appendf(b, "\r\n\tfor <%s>", e.Recipients[0].Addr)
+		b = append(b, "\r\n\tfor <"...)
+		b = append(b, e.Recipients[0].Addr...)
+		b = append(b, '>')
 	}
-	return fmt.Appendf(b, ";\r\n\t%s\r\n", now.Format(time.RFC1123Z))
+	b = append(b, ";\r\n\t"...)
+	b = now.AppendFormat(b, time.RFC1123Z)
+	return append(b, "\r\n"...)
 }
 
 // helo keeps what the client calls itself from breaking the field; the server has checked its syntax already.
@@ -38,11 +54,12 @@ func helo(name string) string {
 	}, name)
 }
 
-// addressLiteral writes an address as RFC 5321, section 4.1.3 wants it.
-func addressLiteral(ip netip.Addr) string {
+// appendLiteral writes an address as RFC 5321, section 4.1.3 wants it.
+func appendLiteral(b []byte, ip netip.Addr) []byte {
 	ip = ip.Unmap().WithZone("")
+	b = append(b, '[')
 	if ip.Is6() {
-		return "[IPv6:" + ip.String() + "]"
+		b = append(b, "IPv6:"...)
 	}
-	return "[" + ip.String() + "]"
+	return append(ip.AppendTo(b), ']')
 }
