@@ -149,8 +149,9 @@ func (e *env) showReport(w io.Writer, s *rehearse.Scenario, r *rehearse.Report) 
 	count("cli.rehearse.lost", n.Lost, "")
 	count("cli.rehearse.duplicated", n.Duplicated, "")
 	count("cli.rehearse.refusals", r.Refusals, e.after("cli.rehearse.refusal_time", &r.RefusalToDelivery))
-	if a := r.AttemptsOnBlockedPath; len(r.Paths) > 0 {
-		count("cli.rehearse.attempts", a.Attempts, e.text("cli.rehearse.attempts_of", "mail", thousands(a.Mail), "percent", percent(a.Ratio)))
+	if len(r.Paths) > 0 {
+		count("cli.rehearse.attempts", r.AttemptsOnBlockedPath,
+			e.text("cli.rehearse.attempts_of", "mail", thousands(r.MailWhileBlocked), "percent", percent(r.BlockedShare)))
 	}
 	fmt.Fprintf(w, "\n%s (%s)\n", s.Title.In(e.lang), e.text("cli.rehearse.took", "time", i18n.Duration(e.lang, realTime(r.Wall)), "speed", strconv.FormatFloat(r.Speed, 'f', -1, 64)))
 	t.write(w)

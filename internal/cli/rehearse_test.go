@@ -70,7 +70,7 @@ func TestARehearsalAsJSONHasTheKeysThatProgramsReadAndNothingBesides(t *testing.
 	for _, path := range []string{
 		"scenario", "ok", "failed", "messages.accepted", "messages.delivered", "messages.bounced", "messages.held", "messages.lost",
 		"messages.duplicated", "refusals", "detours", "refusal_to_delivery_ms.p50", "refusal_to_delivery_ms.max",
-		"attempts_on_blocked_path.attempts", "attempts_on_blocked_path.ratio", "returned", "time_to_return_ms", "steps",
+		"attempts_on_blocked_path", "mail_while_blocked", "blocked_share", "returned", "time_to_return_ms", "steps",
 	} {
 		group, name, nested := strings.Cut(path, ".")
 		v, ok := r[group]

@@ -15,8 +15,11 @@ type Report struct {
 	RefusalToDelivery Spread `json:"refusal_to_delivery_ms"`
 	// AcceptedToBounce is the time from the 250 for a message to the arrival of the report that it failed.
 	AcceptedToBounce Spread `json:"accepted_to_bounce_ms"`
-	// AttemptsOnBlockedPath are the attempts that began over a path while it was blocked or probing.
-	AttemptsOnBlockedPath Attempts `json:"attempts_on_blocked_path"`
+	// AttemptsOnBlockedPath counts the attempts that began over a path while it was blocked or probing, MailWhileBlocked the
+	// messages for its provider that ukai took in meanwhile; BlockedShare is the one divided by the other.
+	AttemptsOnBlockedPath int     `json:"attempts_on_blocked_path"`
+	MailWhileBlocked      int     `json:"mail_while_blocked"`
+	BlockedShare          float64 `json:"blocked_share"`
 	// MostWaiting is the most messages that were in the queue at a time.
 	MostWaiting int `json:"most_waiting"`
 	// Returned tells that every path of the preferred egress is healthy at the end, and those that were shut carry mail again.

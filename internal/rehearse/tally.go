@@ -142,6 +142,7 @@ func (st *stage) held(ctx context.Context) (map[string]bool, error) {
 func (st *stage) accountPaths(r *Report, all []mailing) {
 	r.Returned = st.returned()
 	r.Paths = []Path{}
+	var total Attempts
 	w := st.watch
 	w.mu.Lock()
 	defer w.mu.Unlock()
@@ -165,13 +166,14 @@ func (st *stage) accountPaths(r *Report, all []mailing) {
 			p.TimeToReturn = ms(max(t.healthy.Sub(end), 0))
 		}
 		r.Paths = append(r.Paths, p)
-		r.AttemptsOnBlockedPath.Attempts += p.Attempts.Attempts
-		r.AttemptsOnBlockedPath.Mail += p.Attempts.Mail
+		total.Attempts += p.Attempts.Attempts
+		total.Mail += p.Attempts.Mail
 		if key.Egress == st.s.Egresses[0].Name {
 			r.TimeToReturn = max(r.TimeToReturn, p.TimeToReturn)
 		}
 	}
-	r.AttemptsOnBlockedPath.ratio()
+	total.ratio()
+	r.AttemptsOnBlockedPath, r.MailWhileBlocked, r.BlockedShare = total.Attempts, total.Mail, total.Ratio
 	slices.SortFunc(r.Paths, func(a, b Path) int {
 		return cmp.Or(strings.Compare(a.Provider, b.Provider), strings.Compare(a.Egress, b.Egress))
 	})
