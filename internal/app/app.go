@@ -21,6 +21,7 @@ import (
 	"ukai/internal/dispatch"
 	"ukai/internal/dns"
 	"ukai/internal/health"
+	"ukai/internal/i18n"
 	"ukai/internal/intake"
 	"ukai/internal/journal"
 	"ukai/internal/outcome"
@@ -98,6 +99,14 @@ func (a *App) openData(ctx context.Context, cfg *config.Config) (err error) {
 	if a.queue, err = queue.Open(filepath.Join(cfg.Data, "queue"), qopts); err != nil {
 		return queueError(cfg.Data, err)
 	}
+	if err := a.openDatabase(ctx, cfg); err != nil {
+		return i18n.Errorf("app.data.database", "file", filepath.Join(cfg.Data, DatabaseName), "cause", err)
+	}
+	return nil
+}
+
+// openDatabase opens the control database with what is kept there.
+func (a *App) openDatabase(ctx context.Context, cfg *config.Config) (err error) {
 	if a.db, err = store.Open(filepath.Join(cfg.Data, DatabaseName), true); err != nil {
 		return err
 	}
