@@ -12,6 +12,7 @@ import (
 	"path/filepath"
 	"strconv"
 	"strings"
+	"syscall"
 
 	"github.com/spf13/cobra"
 
@@ -65,7 +66,30 @@ func inBook(ctx context.Context, dir string, f func(*account.Book) error) error 
 	if cerr := db.Close(); err == nil {
 		err = cerr
 	}
-	return err
+	return errors.Join(err, handOver(dir))
+}
+
+// handOver gives the database to whom the data directory belongs. Root makes accounts before ukai has ever run as a user of
+// its own, which could then not write to what root has made.
+func handOver(dir string) error {
+	if os.Geteuid() != 0 {
+		return nil
+	}
+	st, err := os.Stat(dir)
+	if err != nil {
+		return err
+	}
+	owner, ok := st.Sys().(*syscall.Stat_t)
+	if !ok {
+		return nil
+	}
+	for _, suffix := range []string{"", "-wal", "-shm"} {
+		err := os.Lchown(filepath.Join(dir, app.DatabaseName+suffix), int(owner.Uid), int(owner.Gid))
+		if err != nil && !errors.Is(err, fs.ErrNotExist) {
+			return err
+		}
+	}
+	return nil
 }
 
 // password reads a password: a line of standard input, or, when there is none to read, one made up and shown.
