@@ -54,7 +54,6 @@ func TestTranscripts(t *testing.T) {
 				t.Fatal(err)
 			}
 			t.Chdir(t.TempDir())
-			utc(t)
 			got := replay(t, string(want))
 			if *update {
 				if err := os.WriteFile(path, []byte(got), 0o644); err != nil {
@@ -67,12 +66,10 @@ func TestTranscripts(t *testing.T) {
 	}
 }
 
-// utc makes the test's place one without a time zone.
-func utc(t *testing.T) {
-	t.Helper()
-	zone := time.Local
+// TestMain makes the test's place one without a time zone, before anybody looks at a clock.
+func TestMain(m *testing.M) {
 	time.Local = time.UTC
-	t.Cleanup(func() { time.Local = zone })
+	os.Exit(m.Run())
 }
 
 // compare shows the first lines that differ, with the command they belong to.

@@ -13,7 +13,6 @@ import (
 )
 
 func TestEveryEventOfAMessageIsToldInBothLanguages(t *testing.T) {
-	utc(t)
 	at := time.Date(2026, 4, 15, 9, 0, 0, 0, time.UTC)
 	until := at.Add(time.Hour)
 	rcpts := []string{"x@gmail.com", "y@gmail.com"}
@@ -194,7 +193,6 @@ func TestEveryVerdictIsToldWithoutAHole(t *testing.T) {
 }
 
 func TestWhatIsLeftToDoIsTold(t *testing.T) {
-	utc(t)
 	due := time.Date(2026, 4, 15, 9, 0, 0, 0, time.UTC)
 	s := api.Story{ID: mail.ID(1).String(), Queued: &api.Message{Deliveries: []api.Delivery{
 		{Recipients: []string{"x@example.net"}, Attempts: 3, Due: due}, {Recipients: []string{"y@example.org"}, Held: true},

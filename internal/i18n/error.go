@@ -40,7 +40,7 @@ func ErrorText(l Lang, err error) string {
 	if e, ok := err.(*Error); ok { //nolint:errorlint // the chain is walked here
 		return e.Text(l)
 	}
-	if e, ok := err.(interface{ Unwrap() []error }); ok { //nolint:errorlint // the chain is walked here
+	if e, ok := err.(interface{ Unwrap() []error }); ok {
 		return partsText(l, err, e.Unwrap())
 	}
 	if inner := errors.Unwrap(err); inner != nil && translated(inner) {
