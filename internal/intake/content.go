@@ -25,7 +25,6 @@ type content struct {
 	complete bool   // add Date and Message-ID where they are missing: this is a submission (RFC 6409, section 8)
 	held     []byte // the header of a submission, kept from the signer until it is known what is missing
 	added    []byte // Date and Message-ID that were missing
-	eight    bool   // octets above 127 were seen
 	err      error  // of the draft; the rest is not written any more
 }
 
@@ -36,9 +35,6 @@ func (c *content) Write(p []byte) (int, error) {
 	}
 	if !c.scan.Done() {
 		_, _ = c.scan.Write(p) // it takes everything
-	}
-	if !c.eight {
-		c.eight = hasHighBit(p)
 	}
 	c.feed(p)
 	n, err := c.draft.Write(p)
@@ -104,7 +100,6 @@ func (c *content) commit(ctx context.Context, info *mail.HeaderInfo) error {
 	}
 	e := c.env
 	e.MessageID, e.FromHdr, e.Class = info.MessageID, info.FromDomain, info.Class()
-	e.EightBit = e.EightBit || c.eight
 	if c.complete {
 		c.completed()
 	}
@@ -163,15 +158,6 @@ func (in *Intake) accepted(e *mail.Envelope, listener string) {
 		ev.Recipients[i] = e.Recipients[i].Addr
 	}
 	in.journal.Record(ev)
-}
-
-func hasHighBit(p []byte) bool {
-	for _, b := range p {
-		if b >= 0x80 {
-			return true
-		}
-	}
-	return false
 }
 
 var _ smtpserver.Content = (*content)(nil)

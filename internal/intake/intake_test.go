@@ -167,7 +167,7 @@ func TestAMessageGetsItsTraceFieldAndIsOtherwiseUnchanged(t *testing.T) {
 	if "From: Shop"+body != message {
 		t.Errorf("content changed: %q", body)
 	}
-	if env.MessageID != "1@shop.example" || env.FromHdr != "shop.example" || env.Class != mail.Bulk || !env.EightBit || env.Size != int64(len(kept)) {
+	if env.MessageID != "1@shop.example" || env.FromHdr != "shop.example" || env.Class != mail.Bulk || env.Size != int64(len(kept)) {
 		t.Errorf("envelope: %+v", env)
 	}
 }
