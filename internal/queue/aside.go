@@ -236,7 +236,7 @@ func (e *Embedded) keepLetter(env *mail.Envelope, c content, body []byte, why st
 	if err != nil {
 		return err
 	}
-	defer f.Close()
+	defer func() { _ = f.Close() }()
 	return e.aside.write(env.ID.String()+emlSuffix, head, f)
 }
 

@@ -67,7 +67,7 @@ func (b *bigFile) abort(remove bool) {
 	name := b.name
 	if !b.done {
 		name += partSuffix
-		b.f.Close()
+		_ = b.f.Close()
 	}
 	if remove {
 		_ = b.disk.Remove(name)
@@ -121,7 +121,7 @@ func (r *bigReader) Read(p []byte) (int, error) {
 
 // Close implements io.Closer.
 func (r *bigReader) Close() error {
-	r.head.Close()
+	_ = r.head.Close()
 	if r.err == nil {
 		r.err = errReader
 	}

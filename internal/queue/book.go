@@ -169,12 +169,6 @@ func (b *book) lookup(k Key) uint32 {
 	return j
 }
 
-// key names a delivery by its index.
-func (b *book) key(j uint32) Key {
-	d := b.deliveries.at(j)
-	return Key{b.messages.at(d.message).id, int(d.n)}
-}
-
 // plan sets when a delivery is tried, and puts it in its line unless it is held or leased.
 func (b *book) plan(j uint32, s *DeliveryState, now int64) {
 	d := b.deliveries.at(j)

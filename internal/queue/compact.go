@@ -151,10 +151,13 @@ func (k *keeper) removeAll(round []*segment) error {
 	return nil
 }
 
+// patience is how long compaction waits for the index. If that is in trouble, so is compaction, and comes back later.
+const patience = 5 * time.Second
+
 // indexed waits until the index has durably read the log as it is now.
 func (k *keeper) indexed() bool {
 	want := k.e.index.logEnd()
-	for {
+	for began := time.Now(); time.Since(began) < patience; {
 		at, ok := k.e.index.position()
 		switch {
 		case !ok:
@@ -165,9 +168,10 @@ func (k *keeper) indexed() bool {
 		select {
 		case <-k.stop:
 			return false
-		case <-time.After(k.e.opts.tick / 4):
+		case <-time.After(min(k.e.opts.tick/4, 20*time.Millisecond)):
 		}
 	}
+	return false
 }
 
 func (k *keeper) remove(s *segment) error {

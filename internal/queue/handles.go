@@ -81,7 +81,7 @@ func (s *segment) closeIdle() bool {
 	if s.users.Load() > 0 {
 		return false
 	}
-	s.f.Close()
+	_ = s.f.Close()
 	s.f = nil
 	return true
 }
@@ -101,7 +101,7 @@ func (h *handles) close() {
 	defer h.mu.Unlock()
 	for _, s := range h.open {
 		s.fmu.Lock()
-		s.f.Close()
+		_ = s.f.Close()
 		s.f = nil
 		s.fmu.Unlock()
 	}

@@ -49,7 +49,7 @@ func (ix *index) renew() {
 	ix.db, ix.filling = nil, true
 	ix.mu.Unlock()
 	if db != nil {
-		db.Close()
+		_ = db.Close()
 	}
 	if err := setAsideIndex(ix.path, ix.opts.Now()); err != nil {
 		ix.opts.Log.Error("the search index cannot be set aside", "err", err)

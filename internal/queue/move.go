@@ -96,7 +96,7 @@ func (in span) standing(own uint32) span {
 func (k *keeper) move(s *segment, f *found) (int64, error) {
 	switch {
 	case f.damage:
-		return 0, k.e.damaged(s, f)
+		return 0, k.e.damaged(f)
 	case f.kind == kindAdd:
 		return k.moveMessage(s, f)
 	case f.kind == kindState:
@@ -145,7 +145,7 @@ func (k *keeper) moveState(f *found) (int64, error) {
 	e := k.e
 	key, _, err := decodeState(f.meta)
 	if err != nil {
-		return 0, nil //nolint:nilerr // its checksum is right: a record that this version would not write counts for nobody
+		return 0, nil // its checksum is right: what this version would not write counts for nobody
 	}
 	e.mu.Lock()
 	defer e.mu.Unlock()
@@ -173,7 +173,7 @@ func (k *keeper) moveDone(s *segment, f *found) (int64, error) {
 	e := k.e
 	id, in, err := decodeDone(f.meta)
 	if err != nil {
-		return 0, nil //nolint:nilerr // as in moveState
+		return 0, nil // as in moveState
 	}
 	in = in.standing(s.no)
 	e.mu.Lock()
@@ -187,18 +187,15 @@ func (k *keeper) moveDone(s *segment, f *found) (int64, error) {
 	return f.size, e.writer.put(en.seal())
 }
 
-// damaged keeps what compaction cannot read before it goes: the messages that have their records there, or else the octets.
-func (e *Embedded) damaged(s *segment, f *found) error {
-	owners := e.owners(f)
-	for _, id := range owners {
+// damaged sets aside the messages that have a record in a part of a segment that cannot be read. Where there are none,
+// nothing that counts was lost.
+func (e *Embedded) damaged(f *found) error {
+	for _, id := range e.owners(f) {
 		if err := ignoreDamage(e.unreadable(id, errDamaged)); err != nil {
 			return err
 		}
 	}
-	if len(owners) > 0 {
-		return nil
-	}
-	return e.keepGap(s, f)
+	return nil
 }
 
 // owners returns the messages that have a record in a part of the log. It looks through all of them.

@@ -68,7 +68,7 @@ func (h *handles) readAt(s *segment, b []byte, off int64) error {
 const firstRead = 1 << 10
 
 // meta reads the header and the meta of a record of at most size octets. The caller puts the buffer back.
-func (h *handles) meta(s *segment, at pos, size int64, want kind) (hd header, meta []byte, buf *[]byte, err error) {
+func (h *handles) meta(s *segment, at pos, size int64, want kind) (meta []byte, buf *[]byte, err error) {
 	buf = getBuffer(int(min(size, firstRead)))
 	defer func() {
 		if err != nil {
@@ -77,30 +77,30 @@ func (h *handles) meta(s *segment, at pos, size int64, want kind) (hd header, me
 		}
 	}()
 	if err := h.readAt(s, *buf, int64(at.off)); err != nil {
-		return hd, nil, buf, err
+		return nil, buf, err
 	}
 	hd, ok := decodeHeader(*buf, s.seed(int64(at.off)))
 	if !ok || hd.kind != want || hd.size() > size {
-		return hd, nil, buf, errDamaged
+		return nil, buf, errDamaged
 	}
 	end := headerSize + int(hd.metaLen)
 	if end > len(*buf) {
 		putBuffer(buf)
 		buf = getBuffer(end)
 		if err := h.readAt(s, *buf, int64(at.off)); err != nil {
-			return hd, nil, buf, err
+			return nil, buf, err
 		}
 	}
 	meta = (*buf)[headerSize:end]
 	if checksum(0, meta) != hd.metaCRC {
-		return hd, nil, buf, errDamaged
+		return nil, buf, errDamaged
 	}
-	return hd, meta, buf, nil
+	return meta, buf, nil
 }
 
 // envelope reads the envelope of a message.
 func (h *handles) envelope(s *segment, at pos, size int64) (*mail.Envelope, content, error) {
-	_, meta, buf, err := h.meta(s, at, size, kindAdd)
+	meta, buf, err := h.meta(s, at, size, kindAdd)
 	if err != nil {
 		return nil, content{}, err
 	}
@@ -114,7 +114,7 @@ func (h *handles) envelope(s *segment, at pos, size int64) (*mail.Envelope, cont
 
 // state reads a state record.
 func (h *handles) state(s *segment, at pos, size int64) (Key, *state, error) {
-	_, meta, buf, err := h.meta(s, at, size, kindState)
+	meta, buf, err := h.meta(s, at, size, kindState)
 	if err != nil {
 		return Key{}, nil, err
 	}
@@ -187,7 +187,7 @@ func (e *Embedded) Open(id mail.ID) (io.ReadCloser, error) {
 func (e *Embedded) openBig(id mail.ID, meta []byte, head *bodyReader) (io.ReadCloser, error) {
 	_, c, err := decodeAdd(meta)
 	if err != nil {
-		head.Close()
+		_ = head.Close()
 		return nil, e.unreadable(id, errDamaged)
 	}
 	f, err := e.disk.Open(bigName(id), false)
@@ -195,12 +195,12 @@ func (e *Embedded) openBig(id mail.ID, meta []byte, head *bodyReader) (io.ReadCl
 		err = errDamaged
 	}
 	if err != nil {
-		head.Close()
+		_ = head.Close()
 		return nil, e.unreadable(id, err)
 	}
 	if size, err := f.Size(); err != nil || size != c.size {
-		head.Close()
-		f.Close()
+		_ = head.Close()
+		_ = f.Close()
 		if err == nil {
 			err = errDamaged
 		}

@@ -43,7 +43,7 @@ func Open(dir string, opts Options) (*Embedded, error) {
 func (e *Embedded) release() {
 	e.handles.close()
 	if e.writer != nil && e.writer.f != nil {
-		e.writer.f.Close()
+		_ = e.writer.f.Close()
 	}
 	if e.bell.timer != nil {
 		e.bell.timer.Stop()
@@ -153,7 +153,7 @@ func (e *Embedded) openTail(segs []*segment, synced pos) (tail, error) {
 		return tail{}, err
 	}
 	if err := e.cut(s, f, end); err != nil {
-		f.Close()
+		_ = f.Close()
 		return tail{}, err
 	}
 	return tail{s, f, end}, nil

@@ -146,7 +146,7 @@ func (r *row) state(k Key, s *state, at pos, size uint32) {
 }
 
 // enter puts the message of a row into the book, in its lines and all.
-func (b *book) enter(r *row, now int64) uint32 {
+func (b *book) enter(r *row, now int64) {
 	i := b.add(r.id, r.at, r.size)
 	if r.big > 0 {
 		b.big[r.id] = r.big
@@ -155,7 +155,6 @@ func (b *book) enter(r *row, now int64) uint32 {
 	for n := len(r.dels) - 1; n >= 0; n-- {
 		b.enterDelivery(i, n, &r.dels[n], now)
 	}
-	return i
 }
 
 func (b *book) enterDelivery(i uint32, n int, r *rowDelivery, now int64) {

@@ -46,7 +46,7 @@ func openIndexDB(ctx context.Context, path string) (*indexDB, error) {
 		return nil, err
 	}
 	if err := db.Migrate(ctx, "queue", indexSchema); err != nil {
-		db.Close()
+		_ = db.Close()
 		return nil, err
 	}
 	return &indexDB{db}, nil
@@ -209,7 +209,10 @@ func (t *indexTx) row(ctx context.Context, id mail.ID) (*row, error) {
 		return nil, err
 	}
 	r := &row{}
-	return r, r.decode(id, b)
+	if err := r.decode(id, b); err != nil {
+		return nil, err
+	}
+	return r, nil
 }
 
 // put writes a message. env is needed for one that the index may not have; else it is nil.

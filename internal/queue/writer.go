@@ -62,9 +62,9 @@ func newWriter(opts *Options, tell listener, t tail) *writer {
 // put queues an entry. What was put first is first in the log.
 func (w *writer) put(e *entry) error {
 	w.mu.Lock()
-	if w.dead != nil {
+	if dead := w.dead; dead != nil {
 		w.mu.Unlock()
-		return w.dead
+		return dead
 	}
 	w.queue = append(w.queue, e)
 	first := len(w.queue) == 1
@@ -268,14 +268,14 @@ func (w *writer) roll() error {
 		return fmt.Errorf("create segment: %w", err)
 	}
 	if err := w.begin(s, f); err != nil {
-		f.Close()
+		_ = f.Close()
 		if rerr := w.opts.disk.Remove(s.name()); rerr != nil {
 			return broken{fmt.Errorf("remove segment after %w: %w", err, rerr)}
 		}
 		return err
 	}
 	if w.f != nil {
-		w.f.Close()
+		_ = w.f.Close()
 	}
 	w.tail = tail{s, f, segmentStart}
 	s.size = segmentStart
@@ -352,6 +352,6 @@ func (w *writer) finish() {
 		}
 	}
 	if w.f != nil {
-		w.f.Close()
+		_ = w.f.Close()
 	}
 }

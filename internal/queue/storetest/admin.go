@@ -28,12 +28,12 @@ func selection(b *bench) [4]mail.ID {
 	}
 	for _, d := range b.lease(10) {
 		s := queue.DeliveryState{Due: at(time.Hour), Attempts: 1}
-		switch {
-		case d.ID == ids[1]:
+		switch d.ID {
+		case ids[1]:
 			s.Held = true
-		case d.ID == ids[3]:
+		case ids[3]:
 			s.Tag = "path:three"
-		case d.ID == ids[2]:
+		case ids[2]:
 			continue // stays leased
 		}
 		b.settle(d, s)

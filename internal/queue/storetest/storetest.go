@@ -29,7 +29,7 @@ func Run(t *testing.T, open Open, reopen Reopen) {
 		for _, c := range part {
 			t.Run(c.name, func(t *testing.T) {
 				b := &bench{T: t, Store: open(t), reopen: reopen}
-				t.Cleanup(func() { b.Close() })
+				t.Cleanup(func() { _ = b.Close() })
 				c.run(b)
 			})
 		}
