@@ -206,7 +206,7 @@ func (e *Embedded) keep(id mail.ID, s *segment, at pos, size int64) error {
 		return err
 	}
 	buf = buf[:n]
-	hd, ok := decodeHeader(buf, s.seed(int64(at.off)))
+	hd, ok := decodeHeader(buf, s.stamp(int64(at.off)))
 	if !ok || headerSize+int(hd.metaLen) > len(buf) {
 		return e.keepRaw(id, buf)
 	}

@@ -183,11 +183,11 @@ func (k *keeper) remove(s *segment) error {
 		return errBusy
 	}
 	e.handles.forget(s)
-	if err := e.disk.Remove(s.name()); err != nil {
+	if err := e.spares.retire(s, e.opts.segmentSize); err != nil {
 		e.mu.Lock()
 		e.book.segs[s.no] = s // it is still there, and what stands in it counts
 		e.mu.Unlock()
-		return fmt.Errorf("remove segment: %w", err)
+		return fmt.Errorf("retire segment: %w", err)
 	}
 	if err := e.disk.SyncDir(logDir); err != nil {
 		e.fail(err)

@@ -3,6 +3,7 @@ package queue
 import (
 	"errors"
 	"slices"
+	"strings"
 	"sync"
 	"testing"
 
@@ -22,7 +23,7 @@ func TestCompactionRemovesWhatIsDeadAndMovesWhatIsLeft(t *testing.T) {
 	if nos := r.segments(); slices.Contains(nos, 1) || len(nos) > 2 {
 		t.Errorf("segments %v are left", nos)
 	}
-	if after := r.Stats().Bytes; after > before/4 {
+	if after := r.Stats().Bytes - r.spares.size(); after > before/4 {
 		t.Errorf("%d octets before, %d after", before, after)
 	}
 	if loose := r.disk.loose(); len(loose) > 0 {
@@ -199,7 +200,7 @@ func TestASegmentGoesOnlyWhenTheIndexHasReadWhatMoved(t *testing.T) {
 }
 
 func TestCompactionGoesOnAfterAnErrorWhereItStopped(t *testing.T) {
-	for _, op := range []string{"remove", "read", "write"} {
+	for _, op := range []string{"rename", "read", "write"} {
 		t.Run(op, func(t *testing.T) {
 			r := newRig(t, small)
 			keep := r.commit(1000)
@@ -237,4 +238,84 @@ func TestCompactionGoesOnAfterAnErrorWhereItStopped(t *testing.T) {
 			r.has(1000, keep)
 		})
 	}
+}
+
+func TestDeadSegmentsAreWrittenOverByNewOnes(t *testing.T) {
+	r := newRig(t, small)
+	var last []mail.ID
+	for round := range 6 {
+		var ids []mail.ID
+		for range 30 {
+			ids = append(ids, r.commit(1000))
+		}
+		r.done(ids[1:]...)
+		for _, id := range last {
+			r.end(id)
+		}
+		last = ids[:1]
+		r.compacted()
+		spares := r.disk.find(sparePrefix)
+		if len(spares) == 0 || len(spares) > maxSpares || r.spares.size() == 0 {
+			t.Fatalf("round %d: spares %v, %d octets", round, spares, r.spares.size())
+		}
+		r.kill() // in the middle of a segment that has old records behind its end
+		if round%2 == 0 {
+			r.dropIndex()
+		}
+		r.start()
+		r.has(1000, last...)
+		if n := r.Stats().SetAside; n != 0 {
+			t.Fatalf("%d were set aside: old records were taken for damaged ones", n)
+		}
+	}
+	r.restart()
+	r.has(1000, last...)
+	for no, s := range r.book.segs {
+		if size := int64(len(r.disk.content(s.name()))); size != s.size {
+			t.Errorf("segment %d is longer than its records: %d, %d", no, size, s.size)
+		}
+	}
+}
+
+func TestSparesGoWhenTheDiskIsShortOfRoom(t *testing.T) {
+	r := newRig(t, small)
+	var ids []mail.ID
+	for range 60 {
+		ids = append(ids, r.commit(1000))
+	}
+	r.done(ids...)
+	r.compacted()
+	if len(r.disk.find(sparePrefix)) == 0 {
+		t.Fatal("there are no spares")
+	}
+	r.disk.set(func() { r.disk.room = 10 })
+	if _, err := r.take(20_000, "a@one.example"); !errors.Is(err, ErrFull) {
+		t.Errorf("take: %v, want ErrFull", err)
+	}
+	if names := r.disk.find(sparePrefix); len(names) != 0 {
+		t.Errorf("%v are still there", names)
+	}
+}
+
+func TestASpareThatCannotBeUsedIsPassedOver(t *testing.T) {
+	r := newRig(t, small)
+	var ids []mail.ID
+	for range 60 {
+		ids = append(ids, r.commit(1000))
+	}
+	r.done(ids...)
+	r.compacted()
+	r.disk.set(func() {
+		r.disk.fail = func(op, name string) error {
+			if strings.Contains(name, sparePrefix) {
+				return errors.New("trouble")
+			}
+			return nil
+		}
+	})
+	ids = nil
+	for range 30 {
+		ids = append(ids, r.commit(1000))
+	}
+	r.has(1000, ids...)
 }

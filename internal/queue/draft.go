@@ -39,8 +39,8 @@ func (e *Embedded) Create(env *mail.Envelope) (Draft, error) {
 	if len(env.Recipients) == 0 {
 		return nil, errors.New("create message: no recipients")
 	}
-	if !e.space.take(0) {
-		return nil, ErrFull
+	if err := e.reserve(0); err != nil {
+		return nil, err
 	}
 	env.ID = e.ids.Next(e.opts.Now())
 	env.Accepted = env.ID.Time().UTC()
@@ -84,8 +84,8 @@ func (d *draft) pieces(bufs [][]byte) [][]byte {
 
 // spill moves what is gathered in memory into the file.
 func (d *draft) spill() error {
-	if !d.e.space.take(int64(d.n)) {
-		return ErrFull
+	if err := d.e.reserve(int64(d.n)); err != nil {
+		return err
 	}
 	if d.file == nil {
 		f, err := createBig(d.e.disk, d.env.ID)
@@ -134,12 +134,12 @@ func (d *draft) enqueue(ctx context.Context, en *entry) error {
 	if err := ctx.Err(); err != nil {
 		return err
 	}
-	if !d.e.space.take(en.size()) {
-		return ErrFull
+	if err := d.e.reserve(en.size()); err != nil {
+		return err
 	}
 	err := d.e.writer.wait(en)
 	if errors.Is(err, ErrFull) {
-		d.e.space.exhausted()
+		d.e.noRoom()
 	}
 	return err
 }

@@ -67,6 +67,7 @@ type Embedded struct {
 	lock    *os.File
 	ids     mail.IDs
 	space   space
+	spares  spares
 	handles handles
 	writer  *writer
 	index   *index
@@ -113,11 +114,25 @@ func (e *Embedded) fail(err error) {
 // diskError turns an error of a write into what the caller is told; one that is not for want of space ends the work.
 func (e *Embedded) diskError(err error) error {
 	if isFull(err) {
-		e.space.exhausted()
+		e.noRoom()
 		return ErrFull
 	}
 	e.fail(err)
 	return e.health.check()
+}
+
+// reserve tells whether there is room for n octets of mail.
+func (e *Embedded) reserve(n int64) error {
+	if e.space.take(n) || e.spares.dismiss() && e.space.take(n) {
+		return nil
+	}
+	return ErrFull
+}
+
+// noRoom notes that the disk has no room, and makes what can be made at once.
+func (e *Embedded) noRoom() {
+	e.space.exhausted()
+	e.spares.dismiss()
 }
 
 // bell rings when a delivery may have become due.
@@ -173,7 +188,7 @@ func (e *Embedded) Stats() Stats {
 	b := e.book
 	s := Stats{
 		Messages: len(b.byID), Deliveries: b.open, Leased: len(b.leased), Held: b.held,
-		Bytes: b.bigBytes, SetAside: setAside, IndexLag: lag,
+		Bytes: b.bigBytes + e.spares.size(), SetAside: setAside, IndexLag: lag,
 		Commits: e.health.commits.Load(), Syncs: e.writer.syncs.Load(),
 	}
 	for _, seg := range b.segs {

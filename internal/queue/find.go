@@ -104,7 +104,7 @@ func (e *Embedded) newest() mail.ID {
 }
 
 // salt implements indexSource.
-func (e *Embedded) salt(segment uint32) uint32 {
+func (e *Embedded) salt(segment uint32) uint64 {
 	e.mu.Lock()
 	defer e.mu.Unlock()
 	if s := e.book.segs[segment]; s != nil {

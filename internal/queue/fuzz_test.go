@@ -105,7 +105,7 @@ func FuzzSegment(f *testing.F) {
 	for _, e := range []*entry{
 		stateEntry(Key{ID: 5}, &state{closed: true}), doneEntry(5, span{1, 1}, 0), newEntry(kindMark, Key{}).seal(),
 	} {
-		e.encode(e.buf, s.seed(int64(len(valid))))
+		e.encode(e.buf, s.stamp(int64(len(valid))))
 		valid = append(append(valid, e.buf...), make([]byte, int(e.size())-len(e.buf))...)
 	}
 	f.Add(valid)
@@ -142,16 +142,16 @@ func FuzzSegment(f *testing.F) {
 func FuzzHeader(f *testing.F) {
 	h := header{kind: kindAdd, flags: flagGroup, metaLen: 7, metaCRC: 8, bodyLen: 9, bodyCRC: 10}
 	b := make([]byte, headerSize)
-	h.encode(b, 77)
-	f.Add(b, uint32(77))
-	f.Fuzz(func(t *testing.T, b []byte, seed uint32) {
-		h, ok := decodeHeader(b, seed)
+	h.encode(b, 77<<32|5)
+	f.Add(b, uint64(77<<32|5))
+	f.Fuzz(func(t *testing.T, b []byte, at uint64) {
+		h, ok := decodeHeader(b, stamp(at))
 		if !ok {
 			return
 		}
 		again := make([]byte, headerSize)
-		h.encode(again, seed)
-		if h2, ok := decodeHeader(again, seed); !ok || h2 != h {
+		h.encode(again, stamp(at))
+		if h2, ok := decodeHeader(again, stamp(at)); !ok || h2 != h {
 			t.Errorf("%+v came back as %+v, %v", h, h2, ok)
 		}
 	})

@@ -58,7 +58,7 @@ type indexSource interface {
 	// readAdd and readState read records. errDamaged means that the message is being set aside.
 	readAdd(id mail.ID, at pos, size uint32) (*mail.Envelope, content, error)
 	readState(k Key, at pos, size uint32) (*state, error)
-	salt(segment uint32) uint32
+	salt(segment uint32) uint64
 	// newest is the largest identifier that was ever in the log.
 	newest() mail.ID
 	// everyone lists the messages, rowOf makes the row of one; nil if it has gone.

@@ -10,20 +10,18 @@ import (
 
 // change is what a batch of ops makes of a message.
 type change struct {
-	row  *row
-	env  *mail.Envelope // of one that the index may not have
-	gone bool
-	had  bool // of one that is gone: the index may have it
+	row *row
+	env *mail.Envelope // of one that the index may not have
 }
 
 // write applies ops to the database. A message whose end is among the ops, or among the later ones, is left out: its end is
 // durable, and that is all that a start needs to know.
 func (ix *index) write(ctx context.Context, ops, later []op, end pos) error {
-	gone := make(map[mail.ID]bool)
+	gone := make(map[mail.ID]goneState)
 	for _, list := range [][]op{ops, later} {
 		for i := range list {
 			if list[i].kind == kindDone {
-				gone[list[i].id] = true
+				gone[list[i].id] = goneKnown
 			}
 		}
 	}
@@ -56,6 +54,14 @@ func (ix *index) write(ctx context.Context, ops, later []op, end pos) error {
 	return nil
 }
 
+// goneState is what a batch knows of a message that is done.
+type goneState uint8
+
+const (
+	goneKnown goneState = iota + 1 // its end is durable
+	goneSeen                       // and its first record in the batch told whether the index may have it
+)
+
 // newest is the largest identifier among ops.
 func newest(ops []op) mail.ID {
 	var id mail.ID
@@ -69,15 +75,20 @@ func newest(ops []op) mail.ID {
 type indexBatch struct {
 	tx      *indexTx
 	source  indexSource
-	gone    map[mail.ID]bool
+	gone    map[mail.ID]goneState
+	remove  []mail.ID
 	changes map[mail.ID]*change
 }
 
 func (b *indexBatch) apply(ctx context.Context, o *op) error {
-	if b.gone[o.id] {
-		if b.changes[o.id] == nil {
-			b.changes[o.id] = &change{gone: true, had: !o.fresh}
+	switch b.gone[o.id] {
+	case goneKnown:
+		if !o.fresh {
+			b.remove = append(b.remove, o.id)
 		}
+		b.gone[o.id] = goneSeen
+		return nil
+	case goneSeen:
 		return nil
 	}
 	c, err := b.change(ctx, o)
@@ -133,16 +144,14 @@ func (b *indexBatch) change(ctx context.Context, o *op) (*change, error) {
 }
 
 func (b *indexBatch) flush(ctx context.Context) error {
-	for id, c := range b.changes {
-		switch {
-		case !c.gone:
-			if err := b.tx.put(ctx, c.row, c.env); err != nil {
-				return err
-			}
-		case c.had:
-			if err := b.tx.delete(ctx, id); err != nil {
-				return err
-			}
+	for _, c := range b.changes {
+		if err := b.tx.put(ctx, c.row, c.env); err != nil {
+			return err
+		}
+	}
+	for _, id := range b.remove {
+		if err := b.tx.delete(ctx, id); err != nil {
+			return err
 		}
 	}
 	return nil

@@ -79,7 +79,7 @@ func (h *handles) meta(s *segment, at pos, size int64, want kind) (meta []byte, 
 	if err := h.readAt(s, *buf, int64(at.off)); err != nil {
 		return nil, buf, err
 	}
-	hd, ok := decodeHeader(*buf, s.seed(int64(at.off)))
+	hd, ok := decodeHeader(*buf, s.stamp(int64(at.off)))
 	if !ok || hd.kind != want || hd.size() > size {
 		return nil, buf, errDamaged
 	}
@@ -133,7 +133,7 @@ func (h *handles) record(s *segment, at pos, size int64, want kind) (hd header, 
 		putBuffer(buf)
 		return hd, nil, err
 	}
-	hd, ok := decodeHeader(*buf, s.seed(int64(at.off)))
+	hd, ok := decodeHeader(*buf, s.stamp(int64(at.off)))
 	if !ok || hd.kind != want || hd.size() != size || !hd.whole(*buf) {
 		putBuffer(buf)
 		return hd, nil, errDamaged

@@ -14,12 +14,13 @@ import (
 //	16  crc of meta
 //	20  length of body
 //	24  crc of body
-//	28  0
+//	28  stamp     of the segment's salt, its number and the record's offset
 //
 // Numbers are little-endian, checksums CRC-32C. Three checksums, because they fail differently: without the header nobody
 // knows where the next record begins; without meta nobody knows whose body it is; without the body there is still an
-// envelope to tell an admin about. The seed makes sure that bytes which merely look like a record are not taken for one:
-// not what an earlier file left in the same blocks, and not what a sender put into a message, for he does not know the salt.
+// envelope to tell an admin about. Seed and stamp make sure that bytes which merely look like a record are not taken for
+// one: not what stood in the file when it was another segment, and not what a sender put into a message, for he does not
+// know the salt.
 
 const (
 	headerSize  = 32
@@ -65,15 +66,19 @@ func (h *header) size() int64 {
 	return (n + recordAlign - 1) &^ (recordAlign - 1)
 }
 
-// seed mixes what makes a place in the log unique into the start value of a header's checksum.
-func seed(salt, segment uint32, off int64) uint32 {
-	x := (uint64(salt)<<32 | uint64(segment)) * 0x9E3779B97F4A7C15 // the golden ratio: a common multiplier for hashing
-	x ^= uint64(off) * 0xC2B2AE3D27D4EB4F
-	return uint32(x>>32) ^ uint32(x)
+// stamp is what makes a place in the log unique. Its lower half seeds the header's checksum, the upper half stands in it.
+type stamp uint64
+
+func newStamp(salt uint64, segment uint32, off int64) stamp {
+	x := salt ^ uint64(segment)<<32 ^ uint64(off)
+	// The finalizer of splitmix64: every bit of the result depends on every bit of x, and no two x give the same.
+	x = (x ^ x>>30) * 0xBF58476D1CE4E5B9
+	x = (x ^ x>>27) * 0x94D049BB133111EB
+	return stamp(x ^ x>>31)
 }
 
 // encode writes the header into b, which has headerSize octets.
-func (h *header) encode(b []byte, seed uint32) {
+func (h *header) encode(b []byte, at stamp) {
 	le := binary.LittleEndian
 	le.PutUint32(b, magic)
 	b[8], b[9], b[10], b[11] = byte(h.kind), h.flags, 0, 0
@@ -81,14 +86,15 @@ func (h *header) encode(b []byte, seed uint32) {
 	le.PutUint32(b[16:], h.metaCRC)
 	le.PutUint32(b[20:], h.bodyLen)
 	le.PutUint32(b[24:], h.bodyCRC)
-	le.PutUint32(b[28:], 0)
-	le.PutUint32(b[4:], checksum(seed, b[8:headerSize]))
+	le.PutUint32(b[28:], uint32(at>>32))
+	le.PutUint32(b[4:], checksum(uint32(at), b[8:headerSize]))
 }
 
-// decodeHeader reads a header; ok is false for anything that this seed's encode did not write.
-func decodeHeader(b []byte, seed uint32) (h header, ok bool) {
+// decodeHeader reads a header; ok is false for anything that encode did not write for this place.
+func decodeHeader(b []byte, at stamp) (h header, ok bool) {
 	le := binary.LittleEndian
-	if len(b) < headerSize || le.Uint32(b) != magic || le.Uint32(b[4:]) != checksum(seed, b[8:headerSize]) {
+	if len(b) < headerSize || le.Uint32(b) != magic || le.Uint32(b[28:]) != uint32(at>>32) ||
+		le.Uint32(b[4:]) != checksum(uint32(at), b[8:headerSize]) {
 		return header{}, false
 	}
 	h = header{

@@ -27,6 +27,7 @@ func Open(dir string, opts Options) (*Embedded, error) {
 		space:   space{disk: opts.disk, min: opts.MinFree, now: opts.Now},
 		handles: handles{disk: opts.disk, max: maxHandles},
 		aside:   aside{disk: opts.disk},
+		spares:  spares{disk: opts.disk},
 	}
 	e.index = newIndex(filepath.Join(dir, "index.db"), &e.opts, e)
 	if err := e.recover(); err != nil {
@@ -69,7 +70,7 @@ func (e *Embedded) recover() error {
 	if err != nil {
 		return err
 	}
-	at, usable := e.index.load(e.book, segs, e.opts.Now())
+	at, usable := e.loadIndex(segs)
 	if !usable {
 		e.book = newBook()
 	}
@@ -77,7 +78,7 @@ func (e *Embedded) recover() error {
 	if err != nil {
 		return err
 	}
-	e.writer = newWriter(&e.opts, e, t)
+	e.writer = newWriter(&e.opts, e, &e.spares, t)
 	e.keeper = newKeeper(e)
 	r := newReplay(e, segs, !usable)
 	if err := r.run(at); err != nil {
@@ -101,6 +102,7 @@ func (e *Embedded) listSegments() ([]*segment, error) {
 	if err != nil {
 		return nil, err
 	}
+	e.spares.load(infos)
 	var segs []*segment
 	for _, info := range infos {
 		if s, ok := parseSegment(info.name); ok {
@@ -212,17 +214,40 @@ func (t *tail) place() pos {
 // errIndex says why an index is not used.
 var errIndex = errors.New("it does not fit the log")
 
-// load fills a book from the index, if that is complete and fits the log.
-func (ix *index) load(b *book, segs []*segment, now time.Time) (at pos, usable bool) {
-	at, err := ix.loadRows(context.Background(), b, segs, now)
+// loadIndex fills the book from the index, if that is complete and fits the log.
+func (e *Embedded) loadIndex(segs []*segment) (at pos, usable bool) {
+	at, err := e.index.loadRows(context.Background(), e.book, segs, e.opts.Now())
+	if err == nil && at != (pos{}) {
+		err = e.reaches(e.book.segs[at.seg], at)
+	}
 	if err == nil {
 		return at, true
 	}
 	if !errors.Is(err, errNoIndex) {
-		ix.opts.Log.Warn("the search index cannot be used: it is set aside and made anew from the log", "err", err)
-		ix.renew()
+		e.log.Warn("the search index cannot be used: it is set aside and made anew from the log", "err", err)
+		e.index.renew()
 	}
 	return pos{}, false
+}
+
+// reaches tests that the log has records up to a place. The length of a file says little: it may have been a spare.
+func (e *Embedded) reaches(s *segment, at pos) error {
+	sc := newScanner(&e.handles, s, 0, int64(at.off), false)
+	whole := true
+	for {
+		f, err := sc.next()
+		if err != nil {
+			return err
+		}
+		if f == nil {
+			break
+		}
+		whole = !f.damage
+	}
+	if !whole {
+		return errIndex
+	}
+	return nil
 }
 
 // errNoIndex: there was none, or it was not complete.

@@ -333,7 +333,7 @@ func TestTwoSegmentsWithOneNumberAreRefused(t *testing.T) {
 	if err := r.Close(); err != nil {
 		t.Fatal(err)
 	}
-	r.disk.set(func() { r.disk.names[logDir+"/0000000001-00000000.seg"] = &inode{data: make([]byte, 100)} })
+	r.disk.set(func() { r.disk.names[logDir+"/0000000001-0000000000000000.seg"] = &inode{data: make([]byte, 100)} })
 	o := r.opts
 	o.disk = r.disk
 	if _, err := Open(r.dir, o); err == nil || !strings.Contains(err.Error(), "number 1") {

@@ -1,6 +1,7 @@
 package queue
 
 import (
+	"encoding/binary"
 	"errors"
 	"fmt"
 	"io"
@@ -79,7 +80,7 @@ func (sc *scanner) record(off int64) (*found, error) {
 	if err != nil {
 		return nil, err
 	}
-	hd, ok := decodeHeader(b, sc.seg.seed(off))
+	hd, ok := decodeHeader(b, sc.seg.stamp(off))
 	if !ok {
 		return nil, nil //nolint:nilnil // none
 	}
@@ -106,18 +107,34 @@ func (sc *scanner) record(off int64) (*found, error) {
 // gap looks for the next readable header and returns what lies before it.
 func (sc *scanner) gap() (*found, error) {
 	from := sc.off
-	for off := from + recordAlign; off < sc.end; off += recordAlign {
-		b, err := sc.bytes(off, headerSize)
+	sc.off = sc.end
+	for off := from + recordAlign; off+headerSize <= sc.end; {
+		b, err := sc.bytes(off, scanBuffer)
 		if err != nil {
 			return nil, err
 		}
-		if _, ok := decodeHeader(b, sc.seg.seed(off)); ok {
-			sc.off = off
+		i := sc.headerIn(b, off)
+		if i >= 0 {
+			sc.off = off + int64(i)
 			break
 		}
-	}
-	if sc.off == from {
-		sc.off = sc.end
+		if len(b) < scanBuffer {
+			break
+		}
+		off += int64(len(b)) - headerSize // the last octets may be the beginning of one
 	}
 	return &found{at: pos{sc.seg.no, uint32(from)}, size: sc.off - from, damage: true}, nil
+}
+
+// headerIn returns where in b, which stands at off, the first readable header begins; -1 if there is none.
+func (sc *scanner) headerIn(b []byte, off int64) int {
+	for i := 0; i+headerSize <= len(b); i += recordAlign {
+		if binary.LittleEndian.Uint32(b[i:]) != magic {
+			continue
+		}
+		if _, ok := decodeHeader(b[i:], sc.seg.stamp(off+int64(i))); ok {
+			return i
+		}
+	}
+	return -1
 }

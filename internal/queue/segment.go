@@ -11,7 +11,7 @@ import (
 	"sync/atomic"
 )
 
-// A segment is a file "log/NNNNNNNNNN-SSSSSSSS.seg": its number and its salt, both in the name, so that a damaged block at the
+// A segment is a file "log/NNNNNNNNNN-SSSSSSSSSSSSSSSS.seg": its number and its salt, both in the name, so that a damaged block at the
 // start of the file does not cost all that is behind it. It begins with segmentStart octets that say what it is, and goes on
 // with records. Records are appended to the last segment only; the others are sealed and only read, until compaction has
 // nothing left in them to keep.
@@ -24,8 +24,9 @@ const (
 )
 
 type segment struct {
-	no, salt uint32
-	size     int64 // what is synced of it
+	no   uint32
+	salt uint64
+	size int64 // what is synced of it
 
 	// Guarded by Embedded.mu.
 	alive  int64        // octets of records that count
@@ -41,7 +42,7 @@ type segment struct {
 }
 
 func (s *segment) name() string {
-	return fmt.Sprintf("%s/%010d-%08x%s", logDir, s.no, s.salt, segmentSuffix)
+	return fmt.Sprintf("%s/%010d-%016x%s", logDir, s.no, s.salt, segmentSuffix)
 }
 
 // parseSegment reads the name of a segment's file.
@@ -51,22 +52,22 @@ func parseSegment(name string) (*segment, bool) {
 		return nil, false
 	}
 	n, err := strconv.ParseUint(no, 10, 32)
-	x, xerr := strconv.ParseUint(salt, 16, 32)
+	x, xerr := strconv.ParseUint(salt, 16, 64)
 	if err != nil || xerr != nil || n == 0 {
 		return nil, false
 	}
 	s := newSegment(uint32(n))
-	s.salt, s.known = uint32(x), false
+	s.salt, s.known = x, false
 	return s, true
 }
 
 func newSegment(no uint32) *segment {
-	var b [4]byte
+	var b [8]byte
 	_, _ = rand.Read(b[:]) // never fails: it ends the program instead
-	return &segment{no: no, salt: binary.LittleEndian.Uint32(b[:]), tombs: make(map[span]int), known: true}
+	return &segment{no: no, salt: binary.LittleEndian.Uint64(b[:]), tombs: make(map[span]int), known: true}
 }
 
-func (s *segment) seed(off int64) uint32 { return seed(s.salt, s.no, off) }
+func (s *segment) stamp(off int64) stamp { return newStamp(s.salt, s.no, off) }
 
 // start returns the first octets of a segment.
 func (s *segment) start() []byte {

@@ -79,6 +79,9 @@ func (l *lease) remaining(done []int) []int {
 	if len(done) == 0 {
 		return l.open
 	}
+	if len(done) <= 16 {
+		return slices.DeleteFunc(l.open, func(r int) bool { return slices.Contains(done, r) })
+	}
 	done = slices.Sorted(slices.Values(done))
 	return slices.DeleteFunc(l.open, func(r int) bool {
 		_, found := slices.BinarySearch(done, r)

@@ -32,7 +32,7 @@ CREATE TABLE position ( -- one row, none while the index is being filled
 // position is up to where the index has read the log.
 type position struct {
 	at     pos
-	salt   uint32
+	salt   uint64
 	count  int64
 	newest mail.ID
 }
@@ -54,7 +54,9 @@ func openIndexDB(ctx context.Context, path string) (*indexDB, error) {
 
 // position returns false when the index is not complete.
 func (db *indexDB) position(ctx context.Context) (p position, ok bool, err error) {
-	err = db.Read.QueryRowContext(ctx, `SELECT segment, salt, offset, count, newest FROM position`).Scan(&p.at.seg, &p.salt, &p.at.off, &p.count, &p.newest)
+	var salt int64
+	err = db.Read.QueryRowContext(ctx, `SELECT segment, salt, offset, count, newest FROM position`).Scan(&p.at.seg, &salt, &p.at.off, &p.count, &p.newest)
+	p.salt = uint64(salt)
 	if errors.Is(err, sql.ErrNoRows) {
 		return p, false, nil
 	}
@@ -249,7 +251,7 @@ func affected(res sql.Result, err error) (int64, error) {
 func (t *indexTx) commit(ctx context.Context, p *position) error {
 	if p != nil {
 		if _, err := t.tx.ExecContext(ctx, `INSERT OR REPLACE INTO position (one, segment, salt, offset, count, newest) VALUES (1, ?, ?, ?, ?, ?)`,
-			p.at.seg, p.salt, p.at.off, p.count, int64(p.newest)); err != nil {
+			p.at.seg, int64(p.salt), p.at.off, p.count, int64(p.newest)); err != nil {
 			return err
 		}
 	}

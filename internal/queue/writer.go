@@ -16,8 +16,9 @@ const maxGroup = 4 << 20
 // slower the disk, the larger the groups. Messages wait for the sync; settlements do not, and ride with the next group or go
 // alone after a short while.
 type writer struct {
-	opts *Options
-	tell listener
+	opts   *Options
+	tell   listener
+	spares *spares
 
 	mu     sync.Mutex // guards the queue; a leaf: nothing is locked under it
 	queue  []*entry
@@ -51,9 +52,9 @@ type tail struct {
 	end int64 // all before it is synced
 }
 
-func newWriter(opts *Options, tell listener, t tail) *writer {
+func newWriter(opts *Options, tell listener, sp *spares, t tail) *writer {
 	return &writer{
-		opts: opts, tell: tell, tail: t,
+		opts: opts, tell: tell, spares: sp, tail: t,
 		kick: make(chan struct{}, 1), lazy: make(chan struct{}, 1),
 		stop: make(chan struct{}), done: make(chan struct{}),
 	}
@@ -230,7 +231,7 @@ func (w *writer) gather() int64 {
 			e.flags = flagGroup
 		}
 		e.at = pos{w.seg.no, uint32(off)}
-		e.encode(e.buf, w.seg.seed(off))
+		e.encode(e.buf, w.seg.stamp(off))
 		w.iov = append(w.iov, e.buf)
 		w.iov = append(w.iov, e.body...)
 		size := e.size()
@@ -262,8 +263,11 @@ func (w *writer) roll() error {
 	if w.seg != nil {
 		no = w.seg.no + 1
 	}
+	if err := w.cutOff(); err != nil {
+		return err
+	}
 	s := newSegment(no)
-	f, err := w.opts.disk.Create(s.name())
+	f, err := w.spares.create(s)
 	if err != nil {
 		return fmt.Errorf("create segment: %w", err)
 	}
@@ -280,6 +284,24 @@ func (w *writer) roll() error {
 	w.tail = tail{s, f, segmentStart}
 	s.size = segmentStart
 	w.tell.opened(s)
+	return nil
+}
+
+// cutOff ends the file of a segment where its records end: one that was a spare is longer.
+func (w *writer) cutOff() error {
+	if w.f == nil {
+		return nil
+	}
+	size, err := w.f.Size()
+	if err != nil || size == w.end {
+		return err
+	}
+	if err := w.f.Truncate(w.end); err != nil {
+		return broken{fmt.Errorf("truncate %s: %w", w.seg.name(), err)}
+	}
+	if err := w.f.Sync(); err != nil {
+		return broken{fmt.Errorf("sync %s: %w", w.seg.name(), err)}
+	}
 	return nil
 }
 
@@ -351,7 +373,20 @@ func (w *writer) finish() {
 			break
 		}
 	}
-	if w.f != nil {
-		_ = w.f.Close()
+	if w.f == nil {
+		return
 	}
+	if w.alive() {
+		if err := w.cutOff(); err != nil { // the next start does it
+			w.opts.Log.Warn("the end of the log was not cut off", "err", err)
+		}
+	}
+	_ = w.f.Close()
+}
+
+// alive tells whether the disk did not fail.
+func (w *writer) alive() bool {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	return !errors.Is(w.dead, ErrBroken)
 }
