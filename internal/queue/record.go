@@ -93,7 +93,7 @@ func (h *header) encode(b []byte, at stamp) {
 // decodeHeader reads a header; ok is false for anything that encode did not write for this place.
 func decodeHeader(b []byte, at stamp) (h header, ok bool) {
 	le := binary.LittleEndian
-	if len(b) < headerSize || le.Uint32(b) != magic || le.Uint32(b[28:]) != uint32(at>>32) ||
+	if len(b) < headerSize || le.Uint32(b) != magic || uint64(le.Uint32(b[28:])) != uint64(at)>>32 ||
 		le.Uint32(b[4:]) != checksum(uint32(at), b[8:headerSize]) {
 		return header{}, false
 	}
