@@ -9,6 +9,7 @@
 package main
 
 import (
+	"bufio"
 	"context"
 	"encoding/json"
 	"flag"
@@ -17,6 +18,7 @@ import (
 	"os/exec"
 	"path/filepath"
 	"runtime/pprof"
+	"strconv"
 	"time"
 
 	"ukai/internal/queue"
@@ -51,9 +53,13 @@ func main() {
 	asJSON := flag.Bool("json", false, "print one object")
 	profile := flag.String("cpuprofile", "", "write a CPU profile of the measured time to this file")
 	start := flag.String("start", "", "only open the queue in this directory and say how long it takes (used by -backlog)")
+	victim := flag.String("victim", "", "load the queue in this directory until killed (used by -backlog)")
 	flag.Parse()
-	if *start != "" {
+	switch {
+	case *start != "":
 		exit(startOnly(*start))
+	case *victim != "":
+		exit(p.suffer(*victim))
 	}
 	r, err := p.measure(*profile)
 	if err != nil {
@@ -120,7 +126,7 @@ func (p *plan) measure(profile string) (*result, error) {
 		return nil, err
 	}
 	if p.Backlog > 0 {
-		if r.Start, err = startAgain(dir); err != nil {
+		if r.Start, err = p.killAndStart(dir); err != nil {
 			return nil, err
 		}
 	}
@@ -155,18 +161,46 @@ type again struct {
 	Resident int64         `json:"rss"`
 }
 
-// startAgain has another process open the queue; it ends without closing it, as a killed one does.
-func startAgain(dir string) (again, error) {
+// suffer puts load on a queue for ever, and says when it does.
+func (p *plan) suffer(dir string) error {
+	s, err := queue.Open(dir, queue.Options{})
+	if err != nil {
+		return err
+	}
+	p.Warm, p.Time = time.Second, time.Hour
+	l := newLoad(p, s)
+	time.AfterFunc(p.Warm, func() { fmt.Println("loaded") })
+	return l.run(&result{})
+}
+
+// killAndStart has another process load the queue, kills it, and has a third one open the queue.
+func (p *plan) killAndStart(dir string) (again, error) {
 	var a again
 	self, err := os.Executable()
 	if err != nil {
 		return a, err
 	}
+	victim := exec.Command(self, "-victim", dir, "-size", strconv.Itoa(p.Size), "-defer", strconv.Itoa(p.Defer))
+	victim.Stderr = os.Stderr
+	out, err := victim.StdoutPipe()
+	if err != nil {
+		return a, err
+	}
+	if err := victim.Start(); err != nil {
+		return a, err
+	}
+	if _, err := bufio.NewReader(out).ReadString('\n'); err != nil {
+		return a, fmt.Errorf("load before the kill: %w", err)
+	}
+	if err := victim.Process.Kill(); err != nil {
+		return a, err
+	}
+	_ = victim.Wait() // it was killed
 	cmd := exec.Command(self, "-start", dir)
 	cmd.Stderr = os.Stderr
-	out, err := cmd.Output()
+	b, err := cmd.Output()
 	if err != nil {
 		return a, fmt.Errorf("start again: %w", err)
 	}
-	return a, json.Unmarshal(out, &a)
+	return a, json.Unmarshal(b, &a)
 }

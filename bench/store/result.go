@@ -61,7 +61,7 @@ func (r *result) print(w io.Writer) {
 	fmt.Fprintf(w, "%-34s %10.0f\n", "filled at messages/s", r.Fill)
 	fmt.Fprintf(w, "%-34s %10d\n", "resident after that, MB", r.Idle>>20)
 	fmt.Fprintf(w, "%-34s %10.0f\n", "search by sender, ms", ms(r.Search))
-	fmt.Fprintf(w, "%-34s %10.0f (%d messages)\n", "start, ms", ms(r.Start.Took), r.Start.Messages)
+	fmt.Fprintf(w, "%-34s %10.0f (%d messages)\n", "start after kill -9, ms", ms(r.Start.Took), r.Start.Messages)
 	fmt.Fprintf(w, "%-34s %10.0f\n", "start to the first lease, ms", ms(r.Start.First))
 	fmt.Fprintf(w, "%-34s %10d\n", "resident after the start, MB", r.Start.Resident>>20)
 }

@@ -107,6 +107,9 @@ func (b *book) buried(en *entry) {
 // opened enters a new segment. It runs in the writer's goroutine.
 func (e *Embedded) opened(s *segment) {
 	e.mu.Lock()
+	if before := e.book.segs[s.no-1]; before != nil {
+		before.sealed = time.Now()
+	}
 	e.book.segs[s.no] = s
 	e.mu.Unlock()
 }

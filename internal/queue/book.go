@@ -30,7 +30,7 @@ type delivery struct {
 	next    uint32 // of the same message
 	domain  uint32
 	tag     uint32
-	heap    uint32 // place in the domain's line, from 1; 0: not in it
+	heap    uint32 // place in the domain's line: see line; 0: not in it
 	tagged  uint32 // place in the tag's list
 	at      pos    // its last kindState record; zero: never settled
 	size    uint16 // of that record, in units of recordAlign

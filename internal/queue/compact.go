@@ -75,15 +75,19 @@ func (k *keeper) spare(round []*segment) {
 	}
 }
 
-// candidate returns the oldest sealed segment of which less than a third counts.
+// candidate returns the oldest sealed segment of which less than a third counts. While there are messages in it, it is left
+// alone for a while: what was written a moment ago is likely to be done a moment later, and need not be moved.
 func (k *keeper) candidate() *segment {
 	k.e.mu.Lock()
 	defer k.e.mu.Unlock()
 	b := k.e.book
-	last := b.lastSegment()
+	last, now := b.lastSegment(), time.Now()
 	var oldest *segment
 	for _, s := range b.segs {
-		if s.no != last && !s.doomed && (oldest == nil || s.no < oldest.no) && b.worth(s) < s.size/3 {
+		if s.no == last || s.doomed || oldest != nil && s.no > oldest.no {
+			continue
+		}
+		if (s.alive == 0 || now.Sub(s.sealed) >= k.e.opts.calm) && b.worth(s) < s.size/3 {
 			oldest = s
 		}
 	}

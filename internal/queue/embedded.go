@@ -27,6 +27,7 @@ type Options struct {
 	settle      time.Duration // how long the index leaves a change alone: what is done by then never touches it
 	tick        time.Duration // how often index and compaction look for work
 	dir         string
+	calm        time.Duration // how long compaction leaves a sealed segment alone that something is left in
 	disk        disk
 }
 
@@ -47,6 +48,7 @@ func (o *Options) defaults(dir string) {
 	def(&o.lazy, 25*time.Millisecond)
 	def(&o.settle, 500*time.Millisecond)
 	def(&o.tick, 250*time.Millisecond)
+	def(&o.calm, 10*time.Second)
 }
 
 func def[T int | int64 | time.Duration](p *T, v T) {

@@ -5,18 +5,6 @@ import (
 	"strings"
 )
 
-// line is the deliveries of one recipient domain that wait for their time: a heap by due time, then by age. Deliveries that
-// are leased, held or done are not in it, but still count as members.
-type line struct {
-	name    string
-	heap    []uint32
-	members int
-	place   place
-	timed   int // index in lines.timed
-	turn    uint64
-	taken   int // in this turn
-}
-
 // place says where a line is among the lines.
 type place uint8
 
@@ -36,9 +24,15 @@ type lines struct {
 	all        []*line // from index 1
 	unused     []uint32
 	ring       ring
-	timed      []uint32
+	timed      []timedLine
 	turn       uint64
 	resting    []uint32 // lines that had enough in this turn; empty between turns
+}
+
+// timedLine is a line whose first is due later.
+type timedLine struct {
+	due  int64
+	line uint32
 }
 
 func (l *lines) init(d *slab[delivery], m *slab[message]) {
@@ -81,84 +75,8 @@ func (l *lines) forget(i uint32) {
 	l.unused = append(l.unused, i)
 }
 
-// before orders the deliveries of a line.
-func (l *lines) before(i, j uint32) bool {
-	a, b := l.deliveries.at(i), l.deliveries.at(j)
-	if a.due != b.due {
-		return a.due < b.due
-	}
-	return l.messages.at(a.message).id < l.messages.at(b.message).id
-}
-
-func (l *lines) swap(ln *line, x, y int) {
-	ln.heap[x], ln.heap[y] = ln.heap[y], ln.heap[x]
-	l.deliveries.at(ln.heap[x]).heap = uint32(x + 1)
-	l.deliveries.at(ln.heap[y]).heap = uint32(y + 1)
-}
-
-func (l *lines) up(ln *line, x int) {
-	for x > 0 && l.before(ln.heap[x], ln.heap[(x-1)/2]) {
-		l.swap(ln, x, (x-1)/2)
-		x = (x - 1) / 2
-	}
-}
-
-func (l *lines) down(ln *line, x int) {
-	for {
-		c := 2*x + 1
-		if c >= len(ln.heap) {
-			return
-		}
-		if c+1 < len(ln.heap) && l.before(ln.heap[c+1], ln.heap[c]) {
-			c++
-		}
-		if !l.before(ln.heap[c], ln.heap[x]) {
-			return
-		}
-		l.swap(ln, x, c)
-		x = c
-	}
-}
-
-// push puts a delivery into its line.
-func (l *lines) push(j uint32, now int64) {
-	d := l.deliveries.at(j)
-	ln := l.all[d.domain]
-	ln.heap = append(ln.heap, j)
-	d.heap = uint32(len(ln.heap))
-	l.up(ln, len(ln.heap)-1)
-	l.settle(d.domain, now)
-}
-
-// remove takes a delivery out of its line, if it is in it.
-func (l *lines) remove(j uint32) {
-	d := l.deliveries.at(j)
-	if d.heap == 0 {
-		return
-	}
-	ln := l.all[d.domain]
-	x, last := int(d.heap-1), len(ln.heap)-1
-	if x != last {
-		l.swap(ln, x, last)
-	}
-	ln.heap = ln.heap[:last]
-	d.heap = 0
-	if x != last {
-		l.down(ln, x)
-		l.up(ln, x)
-	}
-	if cap(ln.heap) > 64 && len(ln.heap) < cap(ln.heap)/4 {
-		ln.heap = append(make([]uint32, 0, cap(ln.heap)/2), ln.heap...)
-	}
-	if ln.place == placeTimed {
-		l.retime(d.domain)
-	}
-}
-
 // first is when the first of a line is due.
-func (l *lines) first(i uint32) int64 {
-	return l.deliveries.at(l.all[i].heap[0]).due
-}
+func (l *lines) first(i uint32) int64 { return l.deliveries.at(l.head(l.all[i])).due }
 
 // settle puts a line where it belongs after something was added to it.
 func (l *lines) settle(i uint32, now int64) {
@@ -175,7 +93,7 @@ func (l *lines) settle(i uint32, now int64) {
 		l.retime(i)
 	default:
 		ln.place, ln.timed = placeTimed, len(l.timed)
-		l.timed = append(l.timed, i)
+		l.timed = append(l.timed, timedLine{l.first(i), i})
 		l.timedUp(ln.timed)
 	}
 }
@@ -183,15 +101,16 @@ func (l *lines) settle(i uint32, now int64) {
 // retime corrects the place of a timed line whose first has changed, or that is empty.
 func (l *lines) retime(i uint32) {
 	ln := l.all[i]
-	if len(ln.heap) == 0 {
+	if l.head(ln) == 0 {
 		l.untime(i)
 		return
 	}
+	l.timed[ln.timed].due = l.first(i)
 	l.timedDown(ln.timed)
 	l.timedUp(ln.timed)
 }
 
-// untime takes a line out of the timed ones; its heap may be empty.
+// untime takes a line out of the timed ones; it may be empty.
 func (l *lines) untime(i uint32) {
 	ln := l.all[i]
 	x, last := ln.timed, len(l.timed)-1
@@ -208,11 +127,11 @@ func (l *lines) untime(i uint32) {
 
 func (l *lines) timedSwap(x, y int) {
 	l.timed[x], l.timed[y] = l.timed[y], l.timed[x]
-	l.all[l.timed[x]].timed, l.all[l.timed[y]].timed = x, y
+	l.all[l.timed[x].line].timed, l.all[l.timed[y].line].timed = x, y
 }
 
 func (l *lines) timedUp(x int) {
-	for x > 0 && l.first(l.timed[x]) < l.first(l.timed[(x-1)/2]) {
+	for x > 0 && l.timed[x].due < l.timed[(x-1)/2].due {
 		l.timedSwap(x, (x-1)/2)
 		x = (x - 1) / 2
 	}
@@ -224,10 +143,10 @@ func (l *lines) timedDown(x int) {
 		if c >= len(l.timed) {
 			return
 		}
-		if c+1 < len(l.timed) && l.first(l.timed[c+1]) < l.first(l.timed[c]) {
+		if c+1 < len(l.timed) && l.timed[c+1].due < l.timed[c].due {
 			c++
 		}
-		if l.first(l.timed[c]) >= l.first(l.timed[x]) {
+		if l.timed[c].due >= l.timed[x].due {
 			return
 		}
 		l.timedSwap(x, c)
@@ -240,14 +159,14 @@ func (l *lines) next() int64 {
 	if len(l.timed) == 0 {
 		return math.MaxInt64
 	}
-	return l.first(l.timed[0])
+	return l.timed[0].due
 }
 
 // take calls yield with up to q.Max due deliveries, in turn over the domains, and takes them out of their lines.
 func (l *lines) take(q *LeaseQuery, yield func(j uint32)) {
 	now := q.Now.UnixMilli()
-	for len(l.timed) > 0 && l.first(l.timed[0]) <= now {
-		i := l.timed[0]
+	for len(l.timed) > 0 && l.timed[0].due <= now {
+		i := l.timed[0].line
 		l.untime(i)
 		l.all[i].place = placeRing
 		l.ring.push(i)
@@ -264,7 +183,7 @@ func (l *lines) take(q *LeaseQuery, yield func(j uint32)) {
 		}
 		left--
 		l.all[i].taken++
-		j := l.all[i].heap[0]
+		j := l.head(l.all[i])
 		l.remove(j)
 		yield(j)
 		if l.stays(i, now) {
@@ -289,43 +208,16 @@ func (l *lines) hasEnough(ln *line, q *LeaseQuery) bool {
 // stays tells whether a line that was taken out of the ring still belongs there, and puts it elsewhere if not.
 func (l *lines) stays(i uint32, now int64) bool {
 	ln := l.all[i]
-	if len(ln.heap) > 0 && l.first(i) <= now {
+	empty := l.head(ln) == 0
+	if !empty && l.first(i) <= now {
 		return true
 	}
 	ln.place = placeNone
 	switch {
-	case len(ln.heap) > 0:
+	case !empty:
 		l.settle(i, now)
 	case ln.members == 0:
 		l.forget(i)
 	}
 	return false
-}
-
-// ring is a first-in first-out queue of lines.
-type ring struct {
-	buf  []uint32 // length is a power of two
-	head int
-	n    int
-}
-
-func (r *ring) len() int { return r.n }
-
-func (r *ring) push(i uint32) {
-	if r.n == len(r.buf) {
-		grown := make([]uint32, max(16, 2*len(r.buf)))
-		for k := range r.n {
-			grown[k] = r.buf[(r.head+k)&(len(r.buf)-1)]
-		}
-		r.buf, r.head = grown, 0
-	}
-	r.buf[(r.head+r.n)&(len(r.buf)-1)] = i
-	r.n++
-}
-
-func (r *ring) pop() uint32 {
-	i := r.buf[r.head]
-	r.head = (r.head + 1) & (len(r.buf) - 1)
-	r.n--
-	return i
 }

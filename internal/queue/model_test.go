@@ -116,7 +116,7 @@ func tempDir(t testing.TB, volatile bool) string {
 // tiny are options under which everything happens soon: small segments, small inline contents, a hasty index.
 func tiny(d disk) Options {
 	return Options{
-		disk: d, segmentSize: 16 << 10, inline: 3000, lazy: 2 * time.Millisecond, settle: 4 * time.Millisecond, tick: 4 * time.Millisecond,
+		disk: d, segmentSize: 16 << 10, inline: 3000, lazy: 2 * time.Millisecond, settle: 4 * time.Millisecond, tick: 4 * time.Millisecond, calm: 1,
 		MinFree: 1,
 	}
 }

@@ -24,7 +24,7 @@ type rig struct {
 func newRig(t *testing.T, change ...func(*Options)) *rig {
 	t.Helper()
 	r := &rig{t: t, disk: newFaultDisk(), dir: tempDir(t, true)}
-	r.opts = Options{lazy: 2 * time.Millisecond, tick: time.Hour, MinFree: 1}
+	r.opts = Options{lazy: 2 * time.Millisecond, tick: time.Hour, calm: 1, MinFree: 1}
 	for _, c := range change {
 		c(&r.opts)
 	}

@@ -9,6 +9,7 @@ import (
 	"strings"
 	"sync"
 	"sync/atomic"
+	"time"
 )
 
 // A segment is a file "log/NNNNNNNNNN-SSSSSSSSSSSSSSSS.seg": its number and its salt, both in the name, so that a damaged block at the
@@ -31,6 +32,7 @@ type segment struct {
 	// Guarded by Embedded.mu.
 	alive  int64        // octets of records that count
 	tombs  map[span]int // kindDone records by where their message may lie
+	sealed time.Time    // when the next one was begun; zero: before the start
 	known  bool         // tombs has them all; false for those that were not read since the start
 	doomed bool         // emptied, about to be removed
 
