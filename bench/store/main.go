@@ -100,21 +100,7 @@ func (p *plan) measure(profile string) (*result, error) {
 		}
 		r.Idle = resident()
 	}
-	var f *os.File
-	if profile != "" {
-		if f, err = os.Create(profile); err != nil {
-			return nil, err
-		}
-		if err := pprof.StartCPUProfile(f); err != nil {
-			return nil, err
-		}
-	}
-	err = l.run(r)
-	if f != nil {
-		pprof.StopCPUProfile()
-		f.Close()
-	}
-	if err != nil {
+	if err := profiled(profile, func() error { return l.run(r) }); err != nil {
 		return nil, err
 	}
 	if p.Backlog > 0 {
@@ -159,6 +145,23 @@ type again struct {
 	Messages int           `json:"messages"`
 	Leased   int           `json:"leased"`
 	Resident int64         `json:"rss"`
+}
+
+// profiled runs what is measured, with a CPU profile if it is given a file for one.
+func profiled(name string, run func() error) error {
+	if name == "" {
+		return run()
+	}
+	f, err := os.Create(name)
+	if err != nil {
+		return err
+	}
+	defer f.Close()
+	if err := pprof.StartCPUProfile(f); err != nil {
+		return err
+	}
+	defer pprof.StopCPUProfile()
+	return run()
 }
 
 // suffer puts load on a queue for ever, and says when it does.
