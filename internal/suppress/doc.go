@@ -1,0 +1,2 @@
+// Package suppress remembers recipients that do not exist.
+package suppress

@@ -1,0 +1,2 @@
+// Package unclassified keeps the replies that no rule knows, for a person to look at.
+package unclassified
