@@ -1,0 +1,71 @@
+package explain
+
+import (
+	"strings"
+
+	"ukai/internal/classify"
+	"ukai/internal/mail"
+	"ukai/internal/provider"
+)
+
+// text judges words that come without an outcome. who is the provider, where it is known.
+func (e *Explainer) text(kind Kind, who provider.ID, s string) Finding {
+	f := Finding{Kind: kind, Text: oneLine(s), Provider: who}
+	f.Verdict = e.Rules.Text(who, f.Text)
+	e.finish(&f)
+	return f
+}
+
+// mailbox returns the provider of a host or of a recipient, as far as either tells without the DNS. A host that the catalogue
+// does not know may be a gateway's or a relay's of our own, so a recipient's domain that it does know counts for more.
+func (e *Explainer) mailbox(host, recipient string) provider.Match {
+	m := e.Providers.ByHost(host)
+	if m.Row != nil {
+		return m
+	}
+	if d, ok := e.Providers.ByDomain(mail.Domain(recipient)); ok {
+		return d
+	}
+	return m
+}
+
+// finish fills in what follows from the rest.
+func (e *Explainer) finish(f *Finding) {
+	if f.ProviderName == "" {
+		f.ProviderName = e.name(f.Provider)
+	}
+	if r, ok := e.Rules.Rule(f.Verdict.Rule); ok {
+		f.Source = r.Source
+	}
+}
+
+// name returns what people call a provider.
+func (e *Explainer) name(id provider.ID) string {
+	rows := e.Providers.Rows(id)
+	if len(rows) == 0 {
+		return id
+	}
+	names := make([]string, 0, 2)
+	for _, r := range rows[:min(2, len(rows))] {
+		names = append(names, r.Name)
+	}
+	return strings.Join(names, " / ")
+}
+
+// kindVerdict is the verdict on a mail that reports no refusal: its kind is its class.
+func kindVerdict(class string) classify.Verdict {
+	return classify.Verdict{Class: class, Blame: classify.BlameNone, Scope: classify.ScopeMessage, Action: classify.Deliver}
+}
+
+// maxLine bounds what is shown and kept of a text, in octets: the reason stands at its beginning.
+const maxLine = 8 << 10
+
+// oneLine joins the lines of a text with one blank, and cuts it at maxLine.
+func oneLine(s string) string {
+	s = strings.ToValidUTF8(s[:min(len(s), 4*maxLine)], "\uFFFD")
+	s = strings.Join(strings.FieldsFunc(s, func(r rune) bool { return r <= ' ' || r == 0x7f }), " ")
+	if len(s) > maxLine {
+		s = strings.ToValidUTF8(s[:maxLine], "")
+	}
+	return s
+}
