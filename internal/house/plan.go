@@ -35,9 +35,10 @@ var floors = map[string]int{
 
 // stairs are the imports within one floor that the plan allows, with the reason. There is no way back: Go refuses a circle.
 var stairs = map[[2]string]string{
-	{"dsn", "outcome"}:     "a report tells the phase in which a reply came",
-	{"maillog", "outcome"}: "a log tells the phase in which a reply came",
-	{"health", "classify"}: "evidence is an outcome with its verdict",
+	{"dsn", "outcome"}:       "a report tells the phase in which a reply came",
+	{"maillog", "outcome"}:   "a log tells the phase in which a reply came",
+	{"health", "classify"}:   "evidence is an outcome with its verdict",
+	{"suppress", "classify"}: "a recipient is gone by a verdict, and by none but some",
 }
 
 // outside is the floor of what lies above all rooms: the commands, the benchmarks, tests that need the whole house, and the

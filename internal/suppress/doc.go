@@ -1,2 +1,0 @@
-// Package suppress remembers recipients that do not exist.
-package suppress
