@@ -31,6 +31,7 @@ func (k *checker) all() {
 	k.egresses()
 	k.pools()
 	k.dkim()
+	k.reports()
 }
 
 // has tells whether the file gives a setting.

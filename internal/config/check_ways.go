@@ -64,7 +64,7 @@ func onLoopback(address string) bool {
 // whoMaySend refuses a listener that nobody may use and one that the world may use. A load balancer is believed, so the
 // world must not be able to play one either.
 func (k *checker) whoMaySend(path string, l *Listener) {
-	if l.Auth == AuthOff && len(l.Relay) == 0 && l.ClientCA == "" {
+	if l.Auth == AuthOff && len(l.Relay) == 0 && l.ClientCA == "" && !l.Reports {
 		k.add(path, i18n.Errorf("config.check.nobody"))
 	}
 	if l.Auth == AuthRequired && len(l.Relay) > 0 {

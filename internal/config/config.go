@@ -42,6 +42,9 @@ type Config struct {
 	Egresses  []Egress          `toml:"egress"`
 	Pools     []Pool            `toml:"pool"`
 	DKIM      []DKIM            `toml:"dkim"`
+
+	Reports     Reports     `toml:"reports"`
+	Suppression Suppression `toml:"suppression"`
 }
 
 // Log says what is logged, to standard error.
@@ -140,6 +143,8 @@ type Listener struct {
 	Auth Auth `toml:"auth"`
 	// Submission makes the listener one for people's mail programs (RFC 6409): missing Date and Message-ID are added. Default false.
 	Submission bool `toml:"submission"`
+	// Reports lets anybody hand in mail for the bounce address here, and nothing else: see the table reports. Default false.
+	Reports bool `toml:"reports"`
 }
 
 // Egress is one way out.

@@ -34,6 +34,7 @@ func base() *Config {
 			},
 			Lifetime: 5 * day, DelayWarning: 4 * time.Hour, MinFree: 512 << 20, Keep: 30 * day,
 		},
+		Reports: defaultReports(), Suppression: defaultSuppression(),
 	}
 }
 

@@ -57,7 +57,7 @@ type Returns struct {
 // signature is aligned instead (section 3.1.1). The null reverse-path stays null (RFC 5321, section 4.5.5), and an address of
 // ours is not wrapped once more.
 func (r *Returns) For(env *ours.Envelope, group int, now time.Time) string {
-	if env.From == "" || !r.covers(ours.Domain(env.From)) || r.isOurs(env.From) || !r.aligned(env) {
+	if env.From == "" || !r.covers(ours.Domain(env.From)) || r.Ours(env.From) || !r.aligned(env) {
 		return env.From
 	}
 	t := Token{Msg: env.ID, Group: group, Day: now}
@@ -140,7 +140,8 @@ func (r *Returns) split(local string) (name, text string, found bool) {
 	return local[:n], local[n+1:], true
 }
 
-func (r *Returns) isOurs(addr string) bool {
+// Ours tells whether an address is the bounce address, whatever stands behind the delimiter.
+func (r *Returns) Ours(addr string) bool {
 	if ours.Domain(addr) != r.Address.Domain {
 		return false
 	}
