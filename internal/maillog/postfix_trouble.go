@@ -1,0 +1,121 @@
+package maillog
+
+import (
+	"bytes"
+
+	"ukai/internal/outcome"
+)
+
+// postfixTrouble finds in a reason who answered, in which phase, and the answer itself. The sentences are those of smtp(8):
+//
+//	host mx[192.0.2.1] said: 550 no (in reply to RCPT TO command)
+//	host mx[192.0.2.1] refused to talk to me: 554 no
+//	connect to mx[192.0.2.1]:25: Connection refused
+//	lost connection with mx[192.0.2.1] while receiving the initial server greeting
+//	conversation with mx[192.0.2.1] timed out while sending RCPT TO
+//	SASL authentication failed; server mx[192.0.2.1] said: 535 no
+//	Host or domain name not found. Name service error for name=example.com type=MX: Host not found
+func (p *Parser) postfixTrouble(e *Event, b []byte) (text []byte, phase outcome.Phase) {
+	switch {
+	case hasPrefix(b, "host "):
+		if who, said, ok := cut(b[len("host "):], " said: "); ok && isPeer(who) {
+			p.answered(e, who)
+			return inReplyTo(said)
+		}
+		if who, said, ok := cut(b[len("host "):], " refused to talk to me: "); ok && isPeer(who) {
+			p.answered(e, who)
+			return said, outcome.Greeting
+		}
+	case hasPrefix(b, "connect to "):
+		if who, _, ok := cut(b[len("connect to "):], ": "); ok && isPeer(who) {
+			p.answered(e, who)
+		}
+		return b, outcome.Connect
+	case hasPrefix(b, "lost connection with "):
+		return p.broke(e, b, b[len("lost connection with "):], " while ")
+	case hasPrefix(b, "conversation with "):
+		return p.broke(e, b, b[len("conversation with "):], " timed out while ")
+	case hasPrefix(b, "SASL authentication failed"):
+		if who, said, ok := cut(b, " said: "); ok {
+			if _, who, ok = cut(who, "server "); ok && isPeer(who) {
+				p.answered(e, who)
+			}
+			return said, outcome.Auth
+		}
+		return b, outcome.Auth
+	case hasPrefix(b, "TLS "), hasPrefix(b, "Cannot start TLS"), hasPrefix(b, "Server certificate"), hasPrefix(b, "server certificate"):
+		return b, outcome.StartTLS
+	}
+	return b, outcome.Lookup
+}
+
+// isPeer tells whether a text can be "host[address]": one word.
+func isPeer(b []byte) bool { return len(b) > 0 && len(b) <= maxName && bytes.IndexByte(b, ' ') < 0 }
+
+// answered notes who it was, where the relay field says "none".
+func (p *Parser) answered(e *Event, who []byte) {
+	if e.Relay != "" || e.Remote.IsValid() {
+		return
+	}
+	peer := p.peers.get(who)
+	e.Relay, e.Remote = peer.name, peer.addr
+	e.Local = peer.addr.IsValid() && peer.addr.Addr().IsLoopback()
+}
+
+// inReplyTo takes "(in reply to RCPT TO command)" off the end. A reply may hold such words itself: the last ones are Postfix's.
+func inReplyTo(b []byte) ([]byte, outcome.Phase) {
+	const words = " (in reply to "
+	i := bytes.LastIndex(b, []byte(words))
+	if i < 0 {
+		return b, outcome.Lookup
+	}
+	phase, ok := stage(b[i+len(words):])
+	if !ok {
+		return b, outcome.Lookup
+	}
+	return b[:i], phase
+}
+
+// broke reads a dialogue that ended without a reply.
+func (p *Parser) broke(e *Event, all, b []byte, words string) ([]byte, outcome.Phase) {
+	who, doing, ok := cut(b, words)
+	if !ok || !isPeer(who) {
+		return all, outcome.Lookup
+	}
+	p.answered(e, who)
+	for _, verb := range []string{"sending ", "receiving the ", "performing the ", "receiving "} {
+		doing = bytes.TrimPrefix(doing, []byte(verb))
+	}
+	phase, _ := stage(doing)
+	return all, phase
+}
+
+// handshake is a TLS session that a process of Postfix has: the delivery that it logs next went through it.
+type handshake struct {
+	process uint64
+	peer    string
+}
+
+// process names a process among all hosts.
+func (p *Parser) process(r *record) uint64 { return p.table.key(r.source, r.pid) }
+
+// handshake reads "Trusted TLS connection established to mx[192.0.2.1]:25: TLSv1.3 with cipher ...".
+func (p *Parser) handshake(r *record) {
+	_, b, ok := cut(r.msg, " connection established to ")
+	if !ok || len(r.pid) == 0 {
+		return
+	}
+	who, _, _ := cut(b, ": ")
+	k := p.process(r)
+	p.tls[k%uint64(len(p.tls))] = handshake{k, p.peers.get(who).text}
+}
+
+// shook tells whether the process that wrote r has a TLS session with that server.
+func (p *Parser) shook(r *record, with *peer) bool {
+	if len(r.pid) == 0 {
+		return false
+	}
+	k := p.process(r)
+	h := &p.tls[k%uint64(len(p.tls))]
+	return h.process == k && h.peer == with.text
+}
