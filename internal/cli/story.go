@@ -47,7 +47,7 @@ func tell(l i18n.Lang, e *journal.Event) []string {
 	args := []any{
 		"recipients", join(e.Recipients), "egress", e.Egress, "provider", e.Provider, "host", e.Host, "text", e.Text, "took", e.Took,
 		"until", e.Until, "from", e.From, "client", e.Client, "account", e.Account, "message_id", e.MessageID, "size", e.Size, "would", e.Would,
-		"phase", i18n.Text(l, "trace.phase."+e.Phase), "why", why(l, e), "about", e.Text,
+		"phase", i18n.Text(l, "trace.phase."+e.Phase), "source", e.Source, "why", why(l, e), "about", e.Text,
 	}
 	switch e.Kind {
 	case journal.Accepted:
@@ -59,6 +59,8 @@ func tell(l i18n.Lang, e *journal.Event) []string {
 			return explained(l, e, i18n.Text(l, "trace.decided.would", args...))
 		}
 		return explained(l, e, i18n.Text(l, "trace.decided", args...))
+	case journal.Reported:
+		return reported(l, e, args)
 	case journal.Ordered: // its reason is what was ordered
 		return []string{i18n.Text(l, "trace.ordered", args...)}
 	}
@@ -107,15 +109,27 @@ func attempt(l i18n.Lang, e *journal.Event, args []any) []string {
 	case e.Code == 0:
 		key = "trace.failed"
 	}
-	out := []string{i18n.Text(l, key, args...)}
+	return append([]string{i18n.Text(l, key, args...)}, judged(l, e)...)
+}
+
+// reported tells what came back for a message after it was handed over.
+func reported(l i18n.Lang, e *journal.Event, args []any) []string {
+	if e.Code >= 200 && e.Code < 300 {
+		return []string{i18n.Text(l, "trace.reported.delivered", args...)}
+	}
+	return append([]string{i18n.Text(l, "trace.reported", args...)}, judged(l, e)...)
+}
+
+// judged says what a refusal means, where that is known.
+func judged(l i18n.Lang, e *journal.Event) []string {
 	if e.Class == "" {
-		return out
+		return nil
 	}
 	verdict := "trace.verdict"
 	if e.Rule != "" {
 		verdict = "trace.verdict.rule"
 	}
-	return append(out, i18n.Text(l, verdict, "class", i18n.Text(l, "classify.class."+e.Class), "what", i18n.Text(l, "classify.what."+e.Class), "rule", e.Rule))
+	return []string{i18n.Text(l, verdict, "class", i18n.Text(l, "classify.class."+e.Class), "what", i18n.Text(l, "classify.what."+e.Class), "rule", e.Rule)}
 }
 
 // why puts the reason of an event into words.

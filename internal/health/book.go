@@ -93,7 +93,7 @@ func (b *Book) Observe(ev Evidence) []Change {
 	if ev.Verdict.Scope != classify.ScopeRange || k != refusal && k != deferral {
 		return changes
 	}
-	for _, sibling := range r.siblings[ev.Key.Egress] {
+	for _, sibling := range r.near(&ev) {
 		key := Key{sibling, ev.Key.Provider}
 		changes = append(changes, b.on(key, ev.At, func(t *track) { t.suspect(&ev) })...)
 	}

@@ -166,6 +166,22 @@ func newRules(o *Options) *rules {
 	return r
 }
 
+// near returns the egresses that a verdict on a whole range means besides the one that was refused: those in its network. A
+// server that is no egress has no source here; then the address that the refusal names tells which network it is.
+func (r *rules) near(ev *Evidence) []string {
+	if _, ok := r.sources[ev.Key.Egress]; ok || !ev.Verdict.IP.IsValid() {
+		return r.siblings[ev.Key.Egress]
+	}
+	refused := Source{Addrs: []netip.Addr{ev.Verdict.IP}}
+	var all []string
+	for _, name := range sortedNames(r.sources) {
+		if refused.covers(r.sources[name].Addrs) {
+			all = append(all, name)
+		}
+	}
+	return all
+}
+
 // covers tells whether one of addrs lies in a network of s.
 func (s Source) covers(addrs []netip.Addr) bool {
 	for _, network := range s.networks() {

@@ -31,6 +31,7 @@ const (
 	Bounced  Kind = "bounced"  // recipients failed for good; a report went to the sender where one was due
 	Warned   Kind = "warned"   // the sender was told of the delay
 	Ordered  Kind = "ordered"  // an admin held, released, retried or deleted it
+	Reported Kind = "reported" // a report or another server's log told what became of it after it was handed over
 	Moved    Kind = "moved"    // a path changed its state
 )
 
@@ -59,6 +60,7 @@ type Event struct {
 	Class  string        `json:"class,omitempty"`
 	Blame  string        `json:"blame,omitempty"`
 	Rule   string        `json:"rule,omitempty"`
+	Source string        `json:"source,omitempty"` // Reported: who told, by the name in the settings
 	Took   time.Duration `json:"took_ns,omitempty"`
 
 	Until time.Time `json:"until,omitzero"` // deferred, held: the next attempt
