@@ -76,6 +76,7 @@ func newRoot(e *env) *cobra.Command {
 		newTrace(e),
 		newPath(e),
 		newAccount(e),
+		newExplain(e),
 		newConfig(e),
 		newVersion(e),
 		newCompletion(e),

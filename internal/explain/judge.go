@@ -39,15 +39,20 @@ func (e *Explainer) finish(f *Finding) {
 	}
 }
 
-// name returns what people call a provider.
+// name returns what people call a provider, without what the catalogue says in brackets.
 func (e *Explainer) name(id provider.ID) string {
-	rows := e.Providers.Rows(id)
-	if len(rows) == 0 {
-		return id
+	var names []string
+	for _, r := range e.Providers.Rows(id) {
+		if r.Separate {
+			continue
+		}
+		short, _, _ := strings.Cut(r.Name, " (")
+		if names = append(names, short); len(names) == 2 {
+			break
+		}
 	}
-	names := make([]string, 0, 2)
-	for _, r := range rows[:min(2, len(rows))] {
-		names = append(names, r.Name)
+	if len(names) == 0 {
+		return id
 	}
 	return strings.Join(names, " / ")
 }

@@ -1,6 +1,140 @@
 package explain
 
+import (
+	"strings"
+
+	"ukai/internal/classify"
+	"ukai/internal/dsn"
+	"ukai/internal/mail"
+	"ukai/internal/outcome"
+)
+
 // Mail says what a mail means: for a delivery report one Finding for each recipient that it tells of, at least one in any case.
-func (e *Explainer) Mail(b []byte) []Finding {
-	return []Finding{e.text(Report, "", string(b))}
+func (e *Explainer) Mail(b []byte) []Finding { return e.Reading(dsn.Read(b)) }
+
+// Reading says what a mail means that has been read. The most telling finding comes first: its class is that of the mail.
+func (e *Explainer) Reading(r *dsn.Reading) []Finding {
+	switch r.Kind {
+	case dsn.Complaint, dsn.AutoReply, dsn.Ordinary, dsn.Success:
+		return e.kind(r)
+	}
+	all := make([]Finding, 0, max(1, len(r.Results)))
+	for i := range r.Results {
+		all = append(all, e.result(r, &r.Results[i]))
+	}
+	if len(all) == 0 {
+		all = append(all, e.result(r, &dsn.Result{Text: r.Words, Action: dsn.Failed}))
+	}
+	best := 0
+	for i := range all {
+		if telling(&all[i].Verdict) > telling(&all[best].Verdict) {
+			best = i
+		}
+	}
+	all[0], all[best] = all[best], all[0]
+	return all
+}
+
+// kinds are what the kinds of mail are called here.
+var kinds = map[dsn.Kind]Kind{dsn.Complaint: Complaint, dsn.AutoReply: AutoReply, dsn.Ordinary: Ordinary, dsn.Success: Report}
+
+// kind is the finding on a mail that reports no failure.
+func (e *Explainer) kind(r *dsn.Reading) []Finding {
+	f := Finding{Kind: kinds[r.Kind], Text: r.Subject, Verdict: kindVerdict(string(r.Kind)), Sender: r.Original.ReturnPath, Skipped: r.Skipped}
+	if len(r.Results) > 0 {
+		f.Recipient, f.Host, f.Text = r.Results[0].Recipient, r.Results[0].Host, r.Results[0].Text
+	}
+	e.finish(&f)
+	return []Finding{f}
+}
+
+// result is the finding on one recipient. Its words are asked in the order in which they are to be trusted: the reply of the
+// server, the reason for programs, the words for people about this recipient, all words. The first that names a cause wins; if
+// none does, the first that says anything.
+func (e *Explainer) result(r *dsn.Reading, x *dsn.Result) Finding {
+	f := Finding{
+		Kind: Report, Text: x.Text, Sender: r.Original.ReturnPath, Recipient: x.Recipient, Host: x.Host, Code: x.Reply.Code, Status: x.Status, Skipped: r.Skipped,
+	}
+	if f.Sender == "" {
+		f.Sender = r.Original.From
+	}
+	if x.PhaseKnown {
+		f.Phase = x.Phase.String()
+	}
+	if f.Text == "" {
+		f.Text = r.Words
+	}
+	if m := e.mailbox(x.Host, x.Recipient); m.Row != nil {
+		f.Provider = m.ID
+	}
+	f.Verdict = e.reason(&f, r, x)
+	e.finish(&f)
+	return f
+}
+
+// reason judges the words of one result.
+func (e *Explainer) reason(f *Finding, r *dsn.Reading, x *dsn.Result) classify.Verdict {
+	var best classify.Verdict
+	rank := -1
+	try := func(text string) bool {
+		if text == "" {
+			return false
+		}
+		v := e.Rules.Text(f.Provider, text)
+		if n := telling(&v); n > rank {
+			best, rank = v, n
+		}
+		return rank == named
+	}
+	if try(x.Text) || try(x.Reply.String()) || x.Words != x.Text && try(x.Words) || try(withStatus(x.Status, r.Words)) || try(r.Subject) {
+		return best
+	}
+	if rank < coded {
+		o := outcome.Outcome{Phase: x.Phase, Reply: statusReply(x)}
+		if v := e.Rules.Classify(&o); telling(&v) > rank && x.Status.Class != 2 && o.Reply.Code != 0 {
+			return v
+		}
+	}
+	return best
+}
+
+// withStatus puts a status in front of words, as a reply has it.
+func withStatus(st mail.Status, words string) string {
+	if st.Class == 0 || words == "" {
+		return words
+	}
+	return st.String() + " " + words
+}
+
+// statusReply makes a reply of what is known without any words.
+func statusReply(x *dsn.Result) mail.Reply {
+	code := x.Reply.Code
+	if code == 0 {
+		code = x.Status.Class*100 + 50
+	}
+	if code < 400 {
+		return mail.Reply{}
+	}
+	return mail.Reply{Code: code, Status: x.Status, Lines: []string{x.Status.String()}}
+}
+
+// How much a verdict tells.
+const (
+	nothing = iota // unclassified
+	expired        // only that the time was over
+	coded          // by the code alone
+	named          // a cause
+)
+
+// telling says how much a verdict tells of the cause.
+func telling(v *classify.Verdict) int {
+	switch {
+	case v.Class == classify.Unclassified:
+		return nothing
+	case v.Class == "delivery_expired":
+		return expired
+	case strings.HasPrefix(v.Rule, "status."), strings.HasPrefix(v.Rule, "perhaps."), strings.HasSuffix(v.Rule, "-status"):
+		return coded
+	}
+	return named
 }
