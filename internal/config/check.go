@@ -32,6 +32,7 @@ func (k *checker) all() {
 	k.pools()
 	k.dkim()
 	k.reports()
+	k.watch()
 }
 
 // has tells whether the file gives a setting.

@@ -135,17 +135,7 @@ func (k *checker) far(path string, e *Egress) {
 
 // password takes the password from where the file says it is.
 func (k *checker) password(path string, e *Egress) {
-	inFile := e.PasswordFile != ""
-	switch name, fromEnv := strings.CutPrefix(string(e.Password), "env:"); {
-	case inFile && e.Password != "":
-		k.add(path+".password_file", i18n.Errorf("config.check.password_twice"))
-	case inFile:
-		e.Password = Secret(strings.TrimRight(string(k.readable(path+".password_file", e.PasswordFile)), "\r\n"))
-	case fromEnv:
-		if e.Password = Secret(k.getenv(name)); e.Password == "" {
-			k.add(path+".password", i18n.Errorf("config.check.password_env", "name", name))
-		}
-	}
+	k.secret(path, &e.Password, e.PasswordFile)
 	switch {
 	case e.Kind == Direct: // told by far
 	case e.Username == "" && e.Password != "":
@@ -154,6 +144,20 @@ func (k *checker) password(path string, e *Egress) {
 		k.add(path+".password", i18n.Errorf("config.check.password"))
 	case e.Kind == Smarthost && e.Username != "" && (e.TLS == PlainText || e.TLS == Opportunistic) && !local(e.Host):
 		k.add(path+".tls", i18n.Errorf("config.check.password_plain", "tls", e.TLS))
+	}
+}
+
+// secret takes a password from the file or the environment variable that is named in its place.
+func (k *checker) secret(path string, password *Secret, file string) {
+	switch name, fromEnv := strings.CutPrefix(string(*password), "env:"); {
+	case file != "" && *password != "":
+		k.add(path+".password_file", i18n.Errorf("config.check.password_twice"))
+	case file != "":
+		*password = Secret(strings.TrimRight(string(k.readable(path+".password_file", file)), "\r\n"))
+	case fromEnv:
+		if *password = Secret(k.getenv(name)); *password == "" {
+			k.add(path+".password", i18n.Errorf("config.check.password_env", "name", name))
+		}
 	}
 }
 

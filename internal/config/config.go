@@ -45,6 +45,7 @@ type Config struct {
 
 	Reports     Reports     `toml:"reports"`
 	Suppression Suppression `toml:"suppression"`
+	Watch       Watch       `toml:"watch"`
 }
 
 // Log says what is logged, to standard error.

@@ -52,6 +52,7 @@ func (c *Config) settle() {
 	for i := range c.Egresses {
 		c.Egresses[i].settle(c.Limits.OutConnections)
 	}
+	c.Watch.settle()
 	if len(c.Pools) > 0 {
 		return
 	}

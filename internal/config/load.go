@@ -61,6 +61,7 @@ func (c *Config) resolve(dir string) {
 	for i := range c.DKIM {
 		names = append(names, &c.DKIM[i].Key)
 	}
+	names = append(names, c.Watch.files()...)
 	for _, name := range names {
 		if *name != "" && !filepath.IsAbs(*name) {
 			*name = filepath.Join(dir, *name)

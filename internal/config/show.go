@@ -46,21 +46,21 @@ func (w *tomlWriter) table(v, byDefault reflect.Value, path string) {
 			continue
 		}
 		if f.Kind() == reflect.Struct {
-			w.section("["+sub+"]", f, byDefault.Field(i))
+			w.section("["+sub+"]", sub, f, byDefault.Field(i))
 			continue
 		}
 		for j := range f.Len() {
-			w.section("[["+sub+"]]", f.Index(j), reflect.Zero(f.Type().Elem()))
+			w.section("[["+sub+"]]", sub, f.Index(j), reflect.Zero(f.Type().Elem()))
 		}
 	}
 }
 
 // section writes a struct below a header, or nothing where there is nothing to write.
-func (w *tomlWriter) section(header string, v, byDefault reflect.Value) {
+func (w *tomlWriter) section(header, path string, v, byDefault reflect.Value) {
 	before := w.Len()
 	fmt.Fprintf(w, "\n%s\n", header)
 	with := w.Len()
-	w.table(v, byDefault, "")
+	w.table(v, byDefault, path)
 	if w.Len() == with {
 		w.Truncate(before)
 	}
