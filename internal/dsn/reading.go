@@ -33,6 +33,8 @@ type Reading struct {
 	// them stands our token, if there is one.
 	To      []string
 	Results []Result
+	// Words is what the part for people says, without the sentences that say nothing about a reason. One line, shortened.
+	Words string
 	// Original is what is known of the message that it is about.
 	Original Original
 	// Skipped says in English what was not looked at and why ("part 1025 and those after it: too many parts").
@@ -48,6 +50,8 @@ type Result struct {
 	Reply     mail.Reply // the remote server's words, all lines; Code 0: only Text is known
 	// Text is the reason as reported: Diagnostic-Code without its type, or the sentence of a free form. One line.
 	Text  string
+	// Words is what the part for people says of this recipient, where Text is what the part for programs says.
+	Words string
 	Host  string // who refused (Remote-MTA, or what the text says)
 	Phase outcome.Phase
 	// PhaseKnown tells Lookup from "the report does not say".

@@ -86,7 +86,13 @@ func (e *Explainer) reason(f *Finding, r *dsn.Reading, x *dsn.Result) classify.V
 		}
 		return rank == named
 	}
-	if try(x.Text) || try(x.Reply.String()) || x.Words != x.Text && try(x.Words) || try(withStatus(x.Status, r.Words)) || try(r.Subject) {
+	first, second := x.Text, x.Reply.String()
+	if x.Reply.Code == 0 {
+		second = ""
+	} else if len(x.Reply.Lines) > 0 && !strings.Contains(first, x.Reply.Lines[0]) { // from a transcript
+		first, second = second, first
+	}
+	if try(first) || try(second) || rank < coded && definite(x.Status) && try(x.Status.String()) || x.Words != x.Text && try(x.Words) || try(withStatus(x.Status, r.Words)) {
 		return best
 	}
 	if rank < coded {
@@ -96,6 +102,15 @@ func (e *Explainer) reason(f *Finding, r *dsn.Reading, x *dsn.Result) classify.V
 		}
 	}
 	return best
+}
+
+// definite tells whether a status alone names a cause (RFC 3463): the general ones (X.0.0, X.7.1, ...) do not.
+func definite(st mail.Status) bool {
+	switch st.Subject*10 + st.Detail {
+	case 11, 12, 16, 21, 22, 23, 34, 46:
+		return st.Class == 4 || st.Class == 5
+	}
+	return false
 }
 
 // withStatus puts a status in front of words, as a reply has it.
