@@ -92,14 +92,19 @@ func (e *Explainer) reason(f *Finding, r *dsn.Reading, x *dsn.Result) classify.V
 	} else if len(x.Reply.Lines) > 0 && !strings.Contains(first, x.Reply.Lines[0]) { // from a transcript
 		first, second = second, first
 	}
-	if try(first) || try(second) || rank < coded && definite(x.Status) && try(x.Status.String()) || x.Words != x.Text && try(x.Words) || try(withStatus(x.Status, r.Words)) {
+	if try(first) || try(second) {
 		return best
 	}
-	if rank < coded {
-		o := outcome.Outcome{Phase: x.Phase, Reply: statusReply(x)}
-		if v := e.Rules.Classify(&o); telling(&v) > rank && x.Status.Class != 2 && o.Reply.Code != 0 {
+	if rank < coded && definite(x.Status) {
+		if v := e.byStatus(x); telling(&v) > nothing {
 			return v
 		}
+	}
+	if x.Words != x.Text && try(x.Words) || try(withStatus(x.Status, r.Words)) {
+		return best
+	}
+	if v := e.byStatus(x); telling(&v) > rank {
+		return v
 	}
 	return best
 }
@@ -121,16 +126,19 @@ func withStatus(st mail.Status, words string) string {
 	return st.String() + " " + words
 }
 
-// statusReply makes a reply of what is known without any words.
-func statusReply(x *dsn.Result) mail.Reply {
-	code := x.Reply.Code
-	if code == 0 {
-		code = x.Status.Class*100 + 50
+// byStatus is the verdict on what is known without any words.
+func (e *Explainer) byStatus(x *dsn.Result) classify.Verdict {
+	o := outcome.Outcome{Phase: outcome.RcptTo, Reply: mail.Reply{Code: x.Reply.Code, Status: x.Status, Lines: []string{x.Status.String()}}}
+	if x.PhaseKnown {
+		o.Phase = x.Phase
 	}
-	if code < 400 {
-		return mail.Reply{}
+	if o.Reply.Code < 400 {
+		o.Reply.Code = x.Status.Class*100 + 50
 	}
-	return mail.Reply{Code: code, Status: x.Status, Lines: []string{x.Status.String()}}
+	if o.Reply.Code < 400 {
+		return classify.Verdict{Class: classify.Unclassified}
+	}
+	return e.Rules.Classify(&o)
 }
 
 // How much a verdict tells.
