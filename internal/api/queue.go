@@ -196,7 +196,10 @@ func wire(m *queue.Message) Message {
 		out.Recipients = append(out.Recipients, r.Addr)
 	}
 	for _, d := range m.Deliveries {
-		w := Delivery{Domain: d.Domain, Attempts: d.State.Attempts, Due: d.State.Due, Held: d.State.Held, WaitingFor: strings.TrimPrefix(d.State.Tag, waitingTag), Last: d.State.Last}
+		w := Delivery{Domain: d.Domain, Attempts: d.State.Attempts, Due: d.State.Due, Held: d.State.Held, Last: d.State.Last}
+		if provider, ok := strings.CutPrefix(d.State.Tag, waitingTag); ok {
+			w.WaitingFor = provider
+		}
 		for _, i := range d.Recipients {
 			w.Recipients = append(w.Recipients, e.Recipients[i].Addr)
 		}

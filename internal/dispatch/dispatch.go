@@ -25,9 +25,11 @@ import (
 	"ukai/internal/classify"
 	"ukai/internal/health"
 	"ukai/internal/journal"
+	"ukai/internal/mail"
 	"ukai/internal/outcome"
 	"ukai/internal/queue"
 	"ukai/internal/route"
+	"ukai/internal/suppress"
 )
 
 // Options are the limits of a Dispatcher. Zero fields take the defaults.
@@ -48,6 +50,9 @@ type Options struct {
 	OnOutcome func(o *outcome.Outcome, v *classify.Verdict, recipients int)
 	// OnSettled, if not nil, sees what became of a delivery in an attempt.
 	OnSettled func(s Settled)
+	// ReturnPath, if not nil, gives the reverse-path with which the nth delivery of a message is sent; the envelope in the queue
+	// stays as it was. It is called once per transaction, from many goroutines.
+	ReturnPath func(env *mail.Envelope, n int) string
 }
 
 // Settled counts the recipients of a delivery by what became of them in one attempt.
@@ -81,6 +86,7 @@ type Parts struct {
 	Health    *health.Book
 	Journal   *journal.Journal
 	Directory *Directory
+	Suppress  *suppress.Book // recipients to be spared; may be nil
 	Log       *slog.Logger
 }
 

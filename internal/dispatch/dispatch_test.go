@@ -79,7 +79,7 @@ func TestContentRefusalsAndUnknownUsersBounceAtOnceAndAreNeverDetoured(t *testin
 
 func TestRecipientsOfOneTransactionEachGetTheirOwnFate(t *testing.T) {
 	w := newWorld(t, setting{mode: route.Act, egresses: both, script: script{
-		{"direct", "refused@gmail.com", badIP}, {"", "nobody@gmail.com", unknown}, {"", "later@gmail.com", greylisted},
+		{"direct", "refused@gmail.com", badIP}, {"", "nobody@gmail.com", unknown}, {"", "later@gmail.com", greylist},
 	}})
 	id := w.post("a@example.org", to("refused@gmail.com", "nobody@gmail.com", "later@gmail.com", "ok@gmail.com")...)
 	s := w.settled(2)
@@ -106,7 +106,7 @@ func TestRecipientsBeyondTheReceiversLimitGoInAnotherTransactionAtOnce(t *testin
 }
 
 func TestGreylistingStaysWithItsEgress(t *testing.T) {
-	w := newWorld(t, setting{mode: route.Act, egresses: both, script: script{{"direct", "", greylisted}},
+	w := newWorld(t, setting{mode: route.Act, egresses: both, script: script{{"direct", "", greylist}},
 		schedule: queue.Schedule{Steps: []time.Duration{20 * time.Millisecond}, Jitter: -1}})
 	w.post("a@example.jp", to("x@other.example")...)
 	if s := w.settled(1); s.Deferred != 1 {
@@ -177,7 +177,7 @@ func TestAMessageIsGivenUpAfterItsLifetimeWithTheLastReply(t *testing.T) {
 }
 
 func TestTheSenderIsWarnedOfADelayOnce(t *testing.T) {
-	w := newWorld(t, setting{mode: route.Act, egresses: both, script: script{{"", "@other.example", greylisted}},
+	w := newWorld(t, setting{mode: route.Act, egresses: both, script: script{{"", "@other.example", greylist}},
 		schedule: queue.Schedule{Steps: []time.Duration{10 * time.Millisecond}, Jitter: -1, DelayWarning: time.Nanosecond}})
 	id := w.post("a@example.org", to("x@other.example")...)
 	for sum := (Settled{}); sum.Deferred < 4; {
@@ -269,7 +269,7 @@ func TestAHostThatIsDownDefersTheWholeLineAndBlocksNoPath(t *testing.T) {
 }
 
 func TestAReloadRoutesWhatWaitsByTheNewTable(t *testing.T) {
-	w := newWorld(t, setting{mode: route.Act, egresses: both, script: script{{"direct", "", greylisted}},
+	w := newWorld(t, setting{mode: route.Act, egresses: both, script: script{{"direct", "", greylist}},
 		schedule: queue.Schedule{Steps: []time.Duration{20 * time.Millisecond}, Jitter: -1}})
 	w.post("a@example.jp", to("x@other.example")...)
 	w.settled(1)

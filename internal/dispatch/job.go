@@ -2,6 +2,7 @@ package dispatch
 
 import (
 	"context"
+	"strings"
 	"time"
 
 	"ukai/internal/classify"
@@ -60,6 +61,10 @@ type next struct {
 
 // lookUp finds the destination, at once when it is known, else in a goroutine of its own.
 func (j *job) lookUp() {
+	if j.spare(); len(j.open) == 0 {
+		j.settle(j.started)
+		return
+	}
 	if dest, ok := j.d.Directory.Cached(j.q.Domain, j.started); ok {
 		j.dest = dest
 		j.route()
@@ -81,7 +86,7 @@ func (j *job) lookUp() {
 func (j *job) request() route.Request {
 	return route.Request{
 		Provider: j.dest.Provider, Sender: sender(j.q.Envelope), Account: j.q.Envelope.Account, Class: j.q.Envelope.Class,
-		Tried: j.tried, NoProbe: j.noProbe, Dice: j.dice,
+		Tried: j.tried, Stay: j.stay(), NoProbe: j.noProbe, Dice: j.dice,
 	}
 }
 
@@ -158,6 +163,7 @@ func (j *job) park(dec *route.Decision, now time.Time) {
 		j.next.tag = waitingFor(j.dest.Provider)
 	case route.Slow:
 		j.next.held = true // nothing was tried
+		j.next.tag = j.stayTag()
 	case route.None:
 		j.noWay()
 	}
@@ -178,6 +184,31 @@ func (j *job) noWay() {
 
 // waitingFor is the tag of deliveries that wait for any way to a provider.
 func waitingFor(provider string) string { return "path:" + provider }
+
+// stayWith begins the tag of deliveries that were told to come back by the same way. Nobody releases it.
+const stayWith = "stay:"
+
+// stayTag returns that tag, if the delivery has it from an earlier attempt.
+func (j *job) stayTag() string {
+	if strings.HasPrefix(j.q.State.Tag, stayWith) {
+		return j.q.State.Tag
+	}
+	return ""
+}
+
+// stay returns the egress by which the delivery was told to come back, as a set.
+func (j *job) stay() uint64 {
+	name, ok := strings.CutPrefix(j.q.State.Tag, stayWith)
+	if !ok {
+		return 0
+	}
+	for i, e := range j.ways.Egresses {
+		if e.Name == name {
+			return 1 << i
+		}
+	}
+	return 0 // it is gone since
+}
 
 func (j *job) egressName() string { return j.nameOf(j.egress) }
 

@@ -99,6 +99,7 @@ func (j *job) weigh(o *outcome.Outcome, rcpts []int, evidence bool) classify.Ver
 	if j.egress < 0 || !evidence {
 		return v // a lookup uses no path
 	}
+	j.remember(o, &v, rcpts)
 	ev := health.Evidence{At: o.At, Key: health.Key{Egress: o.Egress, Provider: o.Provider}, Verdict: v, Probe: j.probe}
 	if v.Action != classify.Deliver || j.probe { // evidence that may be kept; what went well is only counted
 		ev.Outcome, ev.MsgID = *o, j.q.ID.String()
@@ -153,7 +154,13 @@ func (j *job) finish(o *outcome.Outcome, v classify.Verdict, rcpts []int) {
 	}
 	j.later = append(j.later, rcpts...)
 	j.next.last, j.next.verdict = o, v
+	if v.Class == greylisted && j.egress >= 0 {
+		j.next.tag = stayWith + j.egressName()
+	}
 }
+
+// greylisted is the class of "come back later, from the same address" (RFC 6647).
+const greylisted = "greylisted"
 
 func (j *job) record(o *outcome.Outcome, v *classify.Verdict, rcpts []int) {
 	e := journal.Event{

@@ -85,7 +85,7 @@ func (j *job) expire(now time.Time) {
 	o, v := j.next.last, j.next.verdict
 	if o == nil {
 		o = &outcome.Outcome{At: now, Phase: outcome.Lookup, Err: j.q.State.Last, ErrTemporary: true}
-		v = classify.Verdict{Class: "expired", Blame: classify.BlameNetwork, Scope: classify.ScopeMessage, Action: classify.Fail}
+		v = classify.Verdict{Class: "delivery_expired", Blame: classify.BlameNetwork, Scope: classify.ScopeMessage, Action: classify.Fail}
 	}
 	v.Action = classify.Fail
 	for _, r := range j.later {

@@ -4,6 +4,7 @@ import (
 	"net/netip"
 	"time"
 
+	"ukai/internal/classify"
 	"ukai/internal/dns"
 	"ukai/internal/outcome"
 	"ukai/internal/smtpclient"
@@ -112,7 +113,7 @@ func (w *worker) unreachable(j *job, o *outcome.Outcome) bool {
 	s := w.s
 	j.stamp(o)
 	v := j.d.Judge.Classify(o)
-	if v.Detour || o.Reply.Permanent() {
+	if v.Detour || v.Action == classify.Fail {
 		j.judgeAll(o, true)
 		return true
 	}
@@ -138,5 +139,5 @@ func (w *worker) send(j *job) smtpclient.Result {
 		return smtpclient.Result{Broken: err, ConnUsable: true}
 	}
 	defer content.Close()
-	return w.link.Send(j.ctx, &smtpclient.Message{Envelope: j.q.Envelope, Recipients: j.open, Content: content})
+	return w.link.Send(j.ctx, &smtpclient.Message{Envelope: j.envelope(), Recipients: j.open, Content: content})
 }

@@ -23,6 +23,7 @@ import (
 	"ukai/internal/route"
 	"ukai/internal/smtpclient"
 	"ukai/internal/store"
+	"ukai/internal/suppress"
 )
 
 // Replies that decide the stories below.
@@ -31,7 +32,7 @@ const (
 	badIP      = "550 5.7.1 [192.0.2.1 18] Our system has detected that this message is likely suspicious due to the very low reputation of the sending IP address."
 	badContent = "554 5.7.1 Message rejected as spam by content filter"
 	unknown    = "550 5.1.1 The email account that you tried to reach does not exist."
-	greylisted = "450 4.2.0 Greylisted, please try again in 60 seconds"
+	greylist   = "450 4.2.0 Greylisted, please try again in 60 seconds"
 )
 
 // script says what the receivers answer: the first rule that fits. An empty field fits everything.
@@ -50,6 +51,7 @@ type world struct {
 	store   *queue.Embedded
 	health  *health.Book
 	journal *journal.Journal
+	spare   *suppress.Book
 	d       *Dispatcher
 	stop    context.CancelFunc
 	done    sync.WaitGroup
@@ -61,6 +63,7 @@ type world struct {
 	got    []string // "egress rcpt" of what was taken
 	tries  []string // "egress rcpt" of what was tried
 	body   map[string]string
+	from   map[string]string // reverse-path with which a recipient was tried last
 }
 
 func (f *fake) Dial(_ context.Context, t smtpclient.Target) (Link, *outcome.Outcome) {
@@ -102,6 +105,7 @@ func (l *fakeLink) Send(_ context.Context, m *smtpclient.Message) smtpclient.Res
 		say := w.say(l.f.egress, addr)
 		o := outcome.Outcome{At: time.Now(), Phase: outcome.EndOfData, Reply: reply(say), Host: l.host}
 		w.tries = append(w.tries, l.f.egress+" "+addr)
+		w.from[addr] = m.Envelope.From
 		if o.OK() {
 			w.got = append(w.got, l.f.egress+" "+addr)
 			w.body[addr] = string(content)
@@ -134,13 +138,16 @@ type setting struct {
 	script   script
 	health   health.Thresholds
 	pools    []route.Pool
+	spare    suppress.Options
+	path     func(*mail.Envelope, int) string
+	domains  []string // sender domains of the last egress
 }
 
 func newWorld(t *testing.T, s setting) *world {
 	t.Helper()
 	dir := t.TempDir()
 	log := slog.New(slog.DiscardHandler)
-	w := &world{t: t, script: s.script, body: map[string]string{}, ended: make(chan Settled, 1000)}
+	w := &world{t: t, script: s.script, body: map[string]string{}, from: map[string]string{}, ended: make(chan Settled, 1000)}
 	var err error
 	if w.store, err = queue.Open(filepath.Join(dir, "queue"), queue.Options{Log: log}); err != nil {
 		t.Fatal(err)
@@ -152,13 +159,16 @@ func newWorld(t *testing.T, s setting) *world {
 	if w.journal, err = journal.Open(t.Context(), db, journal.Options{}, log); err != nil {
 		t.Fatal(err)
 	}
+	if w.spare, err = suppress.Open(t.Context(), db, s.spare, log); err != nil {
+		t.Fatal(err)
+	}
 	rules, err := classify.Load()
 	if err != nil {
 		t.Fatal(err)
 	}
 	w.health = health.New(health.Options{Thresholds: s.health, OnChange: func(c health.Change) { w.d.Note(c) }}, log)
-	w.d = New(Parts{Store: w.store, Judge: rules, Health: w.health, Journal: w.journal, Log: log, Directory: w.directory()}, w.ways(s),
-		Options{Hostname: "mail.example.jp", Schedule: s.schedule, KeepAlive: 10 * time.Millisecond, OnSettled: func(e Settled) { w.ended <- e }})
+	w.d = New(Parts{Store: w.store, Judge: rules, Health: w.health, Journal: w.journal, Log: log, Directory: w.directory(), Suppress: w.spare}, w.ways(s),
+		Options{Hostname: "mail.example.jp", ReturnPath: s.path, Schedule: s.schedule, KeepAlive: 10 * time.Millisecond, OnSettled: func(e Settled) { w.ended <- e }})
 	ctx, stop := context.WithCancel(context.Background())
 	w.stop = stop
 	w.done.Go(func() {
@@ -191,6 +201,7 @@ func (w *world) ways(s setting) *Ways {
 		}
 		ways.Egresses = append(ways.Egresses, out)
 	}
+	routes[len(routes)-1].SenderDomains = s.domains
 	var err error
 	if ways.Table, err = route.NewTable(routes, s.pools, route.Options{Mode: s.mode}); err != nil {
 		w.t.Fatal(err)

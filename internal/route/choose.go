@@ -6,8 +6,8 @@ import (
 	"ukai/internal/mail"
 )
 
-// Choose decides one message to one provider. It reads each eligible path at most once, allocates nothing and keeps
-// nothing of req.
+// Choose decides one message to one provider. It reads each eligible path at most once (one to stay with at most twice),
+// allocates nothing and keeps nothing of req.
 func (t *Table) Choose(req *Request, v View, now time.Time) Decision {
 	i := t.pool(req.Account, req.Sender)
 	if i < 0 {
@@ -15,6 +15,9 @@ func (t *Table) Choose(req *Request, v View, now time.Time) Decision {
 	}
 	allowed := t.enabled & t.providers.domain(req.Provider) & t.senders.domain(req.Sender)
 	s := survey{table: t, pool: t.Pools[i].Egresses, req: req, now: now}
+	if d, ok := s.stay(req.Stay&allowed&^req.Unfit, allowed&^req.Unfit, v); ok {
+		return d
+	}
 	s.look(allowed&^req.Unfit, v)
 	if s.preferred < 0 {
 		for _, e := range s.pool {
@@ -31,6 +34,31 @@ func (t *Table) Choose(req *Request, v View, now time.Time) Decision {
 		s.observe(&d)
 	}
 	return d
+}
+
+// stay chooses the way that asked for the message to come back, if it can be used. In observe mode mail has only one way anyhow.
+func (s *survey) stay(with, fit uint64, v View) (Decision, bool) {
+	if with == 0 || s.table.Mode == Observe {
+		return Decision{}, false
+	}
+	first := -1
+	for place, e := range s.pool {
+		if fit&(1<<e) == 0 {
+			continue
+		}
+		if first < 0 {
+			first = place
+		}
+		if with&(1<<e) == 0 {
+			continue
+		}
+		egress := &s.table.Egresses[e]
+		p := v.Path(egress.Name, s.req.Provider)
+		if st, _ := s.judge(egress, &p, s.req.Tried&(1<<e) != 0); st == open || st == doubtful || st == resting {
+			return Decision{Kind: Send, Egress: e, Preferred: s.pool[first], Detour: place != first, Reason: Staying, Would: e}, true
+		}
+	}
+	return Decision{}, false
 }
 
 func nowhere(why Reason) Decision {

@@ -10,6 +10,7 @@ const (
 	Preferred      Reason = "route.why.preferred"       // the preferred way is open
 	Doubted        Reason = "route.why.suspect"         // it is suspect, and used all the same
 	InShare        Reason = "route.why.recovering"      // it is recovering, and this message is in its share
+	Staying        Reason = "route.why.stay"            // that way asked for the message to come back
 	ProbeDue       Reason = "route.why.probe"           // this message is the probe, with the detour ready
 	ProbeAlone     Reason = "route.why.probe_alone"     // every way is shut, and this message is the probe
 	DetourBlocked  Reason = "route.why.detour_blocked"  // the preferred way is shut

@@ -8,7 +8,9 @@
 //  1. The pool is chosen by account, then by sender domain, then for everybody. Its order is the order of preference.
 //  2. An egress is eligible when it is not disabled, accepts the provider and the sender domain, and would not fail
 //     authentication (Request.Unfit). The first eligible one is the preferred one; all others are detours.
-//  3. The preferred way is used while it is open: healthy, suspect, or recovering with this message in its share.
+//  3. A message that was told by a way to come back (greylisting) comes back by that way while it is not shut, whatever the order:
+//     by another address the waiting would begin anew. Else the preferred way is used while it is open: healthy, suspect, or
+//     recovering with this message in its share.
 //  4. When the provider said "too fast", mail waits for its pause. A detour would dodge a limit that is meant for us, and teach
 //     the provider to distrust the clean way too; only when the pause has grown to Options.SlowDetour mail takes a detour,
 //     and bulk mail not even then.
@@ -61,6 +63,7 @@ type Request struct {
 	Class    mail.Class
 	Tried    uint64 // bit i set: egress i was refused in this attempt, or may not be used again
 	Unfit    uint64 // bit i set: mail of this sender would fail authentication over egress i
+	Stay     uint64 // bit i set: egress i has asked for this message to come back by the same way
 	NoProbe  bool   // do not offer a probe: it was not granted, or the message is not fit for one
 	Dice     uint32 // uniformly random per message: decides who is in a recovering path's share
 }

@@ -19,8 +19,11 @@ const (
 // pass.
 func (b *Book) Note(ctx context.Context, n *Notice) error {
 	addr := fold(n.Recipient)
+	b.mu.Lock()
+	off := b.opts.Off
+	b.mu.Unlock()
 	switch {
-	case mail.Domain(addr) == "":
+	case off || mail.Domain(addr) == "":
 		return nil
 	case n.Verdict.Action == classify.Deliver:
 		b.count(addr, false, n.At)

@@ -38,6 +38,8 @@ type Options struct {
 	Keep          time.Duration // how long a recipient stays suppressed; default 30 days
 	Within        time.Duration // a refusal older than this no longer counts; default 30 days
 	MaxEntries    int           // addresses that are kept; default 1,000,000. The oldest give way.
+	Off           bool          // nothing is learned and nobody refused, but for what an admin has said
+	Passive       bool          // it is learned, and nobody refused: observe mode
 }
 
 func (o *Options) defaults() {
@@ -183,7 +185,7 @@ func fold(addr string) string { return strings.ToLower(addr) }
 
 // Admit says whether a new message to addr may be taken: nil means yes. Once the time is over it lets one message through.
 func (b *Book) Admit(ctx context.Context, addr string, now time.Time) (*Entry, error) {
-	e, _, err := b.find(ctx, fold(addr))
+	e, err := b.acting(ctx, addr)
 	if e == nil || e.Until.IsZero() || err != nil {
 		return nil, err
 	}
@@ -207,9 +209,23 @@ func (b *Book) Admit(ctx context.Context, addr string, now time.Time) (*Entry, e
 
 // Barred returns the entry of an address that is suppressed, else nil. It lets nobody try.
 func (b *Book) Barred(ctx context.Context, addr string, now time.Time) (*Entry, error) {
-	e, _, err := b.find(ctx, fold(addr))
+	e, err := b.acting(ctx, addr)
 	if err != nil || !e.Suppressed(now) {
 		return nil, err
+	}
+	return e, nil
+}
+
+// acting finds an entry that may have consequences.
+func (b *Book) acting(ctx context.Context, addr string) (*Entry, error) {
+	e, _, err := b.find(ctx, fold(addr))
+	if e == nil || err != nil {
+		return nil, err
+	}
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	if b.opts.Passive || b.opts.Off && e.By == "" {
+		return nil, nil
 	}
 	return e, nil
 }
@@ -247,4 +263,27 @@ func (b *Book) change(ctx context.Context, addr string, f func(*Entry) *Entry) e
 		b.mu.Unlock()
 		return nil
 	}
+}
+
+// English says on one line of ASCII why and until when an address is suppressed: for replies and reports.
+func (e *Entry) English() string {
+	var b strings.Builder
+	b.WriteString("recipient suppressed since " + e.Since.UTC().Format(time.DateOnly))
+	switch last := e.Last(); {
+	case e.By != "" && e.Why != "":
+		b.WriteString(" by the administrator: " + e.Why)
+	case e.By != "":
+		b.WriteString(" by the administrator")
+	case last.Text != "":
+		b.WriteString(", its server said: " + last.Text[:min(len(last.Text), 250)]) // a reply has 512 octets (RFC 5321, section 4.5.3.1.5)
+	}
+	if e.Until.Before(Forever) {
+		b.WriteString("; may be tried again after " + e.Until.UTC().Format(time.DateOnly))
+	}
+	return strings.Map(func(r rune) rune {
+		if r < ' ' || r > '~' {
+			return '?'
+		}
+		return r
+	}, b.String())
 }

@@ -379,6 +379,30 @@ func TestManyAtOnceLoseNoSighting(t *testing.T) {
 	}
 }
 
+func TestWhoIsSparedWhenItIsOffOrOnlyObserved(t *testing.T) {
+	r := newRig(t, Options{Passive: true})
+	r.saw(0, "a@example.com", "user_unknown")
+	r.saw(dayLong, "a@example.com", "user_unknown")
+	if err := r.Add(t.Context(), Entry{Addr: "b@example.com", Since: start, Until: Forever}); err != nil {
+		t.Fatal(err)
+	}
+	for _, c := range []struct {
+		name string
+		o    Options
+		a, b bool
+	}{{"observed", Options{Passive: true}, true, true}, {"off", Options{Off: true}, true, false}, {"on", Options{}, false, false}} {
+		r.SetOptions(c.o)
+		if a, b := r.admits(2*dayLong, "a@example.com"), r.admits(2*dayLong, "b@example.com"); a != c.a || b != c.b {
+			t.Errorf("%s: learned %v, by hand %v", c.name, a, b)
+		}
+	}
+	r.SetOptions(Options{Off: true})
+	r.saw(0, "c@example.com", "user_unknown")
+	if e, err := r.Get(t.Context(), "c@example.com"); e != nil || err != nil {
+		t.Errorf("learned while off: %+v %v", e, err)
+	}
+}
+
 func TestAnAddressWithoutADomainIsNobodys(t *testing.T) {
 	r := newRig(t, Options{})
 	r.saw(0, "postmaster", "user_unknown")
