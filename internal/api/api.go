@@ -15,10 +15,12 @@ import (
 	"github.com/danielgtaylor/huma/v2"
 	"github.com/danielgtaylor/huma/v2/adapters/humago"
 
+	"ukai/internal/classify"
 	"ukai/internal/dispatch"
 	"ukai/internal/health"
 	"ukai/internal/journal"
 	"ukai/internal/queue"
+	"ukai/internal/unclassified"
 )
 
 // SocketName is the name of the control socket in the data directory.
@@ -31,12 +33,15 @@ type Parts struct {
 	Journal  *journal.Journal
 	Dispatch *dispatch.Dispatcher
 	Metrics  *Metrics
-	Mode     func() string
-	Egresses func() []string // names of all egresses
-	Started  time.Time
-	Version  string
-	Log      *slog.Logger
-	Now      func() time.Time
+	// Rules and Unclassified answer what is asked about replies that no rule knows.
+	Rules        *classify.Live
+	Unclassified *unclassified.Keeper
+	Mode         func() string
+	Egresses     func() []string // names of all egresses
+	Started      time.Time
+	Version      string
+	Log          *slog.Logger
+	Now          func() time.Time
 }
 
 // Control returns the handler of the control door.
@@ -51,6 +56,7 @@ func Control(p *Parts) http.Handler {
 	p.registerQueue(a)
 	p.registerPaths(a)
 	p.registerTrace(a)
+	p.registerUnclassified(a)
 	mux.Handle("GET /v1/queue/{id}/content", http.HandlerFunc(p.content))
 	mux.Handle("GET /metrics", p.Metrics.Handler())
 	return mux

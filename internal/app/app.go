@@ -30,6 +30,7 @@ import (
 	"ukai/internal/smtpserver"
 	"ukai/internal/store"
 	"ukai/internal/systemd"
+	"ukai/internal/unclassified"
 )
 
 // Options are what an App gets besides its configuration.
@@ -61,9 +62,12 @@ type App struct {
 	intake    *intake.Intake
 	smtp      *smtpserver.Server
 	metrics   *api.Metrics
-	parts     *api.Parts
-	certs     *certificates
-	doors     doors
+	rules     *classify.Live
+	// unclassified are the replies that no rule knows.
+	unclassified *unclassified.Keeper
+	parts        *api.Parts
+	certs        *certificates
+	doors        doors
 
 	mu     sync.Mutex // guards the fields below
 	cfg    *config.Config
@@ -81,7 +85,7 @@ type opened struct {
 func New(ctx context.Context, cfg *config.Config, opts Options) (*App, error) {
 	a := &App{opts: opts, log: opts.Log, cfg: cfg, started: time.Now(), certs: newCertificates(cfg.Data)}
 	for _, step := range []func(context.Context, *config.Config) error{
-		a.openData, a.openKnowledge, a.buildDispatch, a.buildServer, a.bind,
+		a.openData, a.openKnowledge, a.openJudgement, a.buildDispatch, a.buildServer, a.bind,
 	} {
 		if err := step(ctx, cfg); err != nil {
 			return nil, errors.Join(err, a.Close())
@@ -145,6 +149,8 @@ func (a *App) Run(ctx context.Context) error {
 	long("health", a.health.Run)
 	long("dispatch", a.dispatch.Run)
 	long("submission", a.watchAccounts)
+	long("rules", a.watchRules)
+	long("unclassified", a.unclassified.Run)
 	long("watchdog", func(ctx context.Context) error {
 		return a.opts.Notifier.Run(ctx, func() bool { return a.queue.Stats().Broken == "" })
 	})

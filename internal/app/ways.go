@@ -38,19 +38,8 @@ func loadProviders(cfg *config.Config) (*provider.Catalogue, error) {
 	return provider.Load()
 }
 
-func loadRules(cfg *config.Config) (*classify.Rules, error) {
-	if cfg.Classify.Dir != "" {
-		return classify.LoadDir(cfg.Classify.Dir)
-	}
-	return classify.Load()
-}
-
 // buildDispatch makes everything that sends.
 func (a *App) buildDispatch(ctx context.Context, cfg *config.Config) error {
-	rules, err := loadRules(cfg)
-	if err != nil {
-		return err
-	}
 	ways, err := makeWays(cfg)
 	if err != nil {
 		return err
@@ -72,7 +61,7 @@ func (a *App) buildDispatch(ctx context.Context, cfg *config.Config) error {
 	}
 	a.metrics = api.NewMetrics(func(id string) bool { return known[id] })
 	a.dispatch = dispatch.New(dispatch.Parts{
-		Store: a.queue, Judge: rules, Health: a.health, Journal: a.journal, Log: a.log.With("room", "dispatch"),
+		Store: a.queue, Judge: a.rules, Health: a.health, Journal: a.journal, Log: a.log.With("room", "dispatch"),
 		Directory: dispatch.NewDirectory(a.resolver, dns.NewFinder(a.resolver, fopts), a.providers, 0),
 	}, ways, dispatch.Options{
 		Hostname: cfg.Name(), Schedule: schedule(cfg), MaxConnections: cfg.Limits.OutConnections,
@@ -93,6 +82,7 @@ func (a *App) changed(c health.Change) {
 // judged passes an outcome on.
 func (a *App) judged(o *outcome.Outcome, v *classify.Verdict, recipients int) {
 	a.metrics.OnOutcome(o, v, recipients)
+	a.unclassified.Note(o, *v, time.Now())
 	if a.opts.OnOutcome != nil {
 		a.opts.OnOutcome(o, v)
 	}
@@ -224,9 +214,13 @@ func (a *App) Reload(ctx context.Context, cfg *config.Config) error {
 	if err != nil {
 		return err
 	}
-	if err := a.reloadServer(ctx, cfg); err != nil {
+	if err := a.rules.Reload(cfg.Classify.Dir); err != nil {
 		return err
 	}
+	if err := a.reloadServer(ctx, cfg); err != nil {
+		return err // if the rules came from another directory, watchRules goes back to the one in force
+	}
+	a.sayRules(cfg.Classify.Dir, nil)
 	a.health.Configure(cfg.Health, sources(cfg))
 	a.dispatch.SetWays(ways)
 	a.setEgresses(ways)

@@ -14,12 +14,14 @@ import (
 	"time"
 
 	"ukai/internal/api"
+	"ukai/internal/classify"
 	"ukai/internal/dispatch"
 	"ukai/internal/health"
 	"ukai/internal/journal"
 	"ukai/internal/mail"
 	"ukai/internal/queue"
 	"ukai/internal/store"
+	"ukai/internal/unclassified"
 )
 
 // Start is when the story begins, Now when the inside stands still.
@@ -64,10 +66,19 @@ func New(t testing.TB, dir string) *Inside {
 	if err != nil {
 		t.Fatal(err)
 	}
+	rules, err := classify.NewLive("")
+	if err != nil {
+		t.Fatal(err)
+	}
+	unknown, err := unclassified.Open(t.Context(), db, unclassified.Options{}, log)
+	if err != nil {
+		t.Fatal(err)
+	}
 	x.Queue = q
 	x.Parts = api.Parts{
 		Store: q, Journal: j, Log: log, Started: Start.Add(-50 * time.Hour), Version: "v1.2.3", Now: x.Clock,
 		Mode: func() string { return "act" }, Egresses: func() []string { return []string{"direct", "relay"} },
+		Rules: rules, Unclassified: unknown,
 		Metrics: api.NewMetrics(func(id string) bool { return id != "example.net" }),
 	}
 	x.Health = health.New(health.Options{Rand: func() float64 { return 0.5 }, OnChange: func(c health.Change) { x.Dispatch.Note(c) }}, log)
