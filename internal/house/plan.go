@@ -21,7 +21,7 @@ var floors = map[string]int{
 	"queue": 2, "health": 2, "journal": 2, "classify": 2, "smtpclient": 2, "account": 2,
 	"suppress": 2,
 	// choosers
-	"route": 3, "guard": 3, "smtpserver": 3, "explain": 3, "survey": 3, "unclassified": 3,
+	"route": 3, "guard": 3, "smtpserver": 3, "explain": 3, "survey": 3, "incident": 3, "unclassified": 3,
 	// engines
 	"dispatch": 4, "intake": 4, "watch": 4,
 	// faces without a face
