@@ -3,7 +3,8 @@
 //
 // Who may send is a matter of three things: the listener (which networks relay, whether accounts log in), the account (its
 // sender domains, its limits, whether it is suspended), and the rate. Nobody else may: ukai is for sending, it delivers to
-// no mailbox, so mail from a stranger is refused whatever its recipient is.
+// no mailbox, so mail from a stranger is refused whatever its recipient is. The one exception is a report about mail of ours that
+// comes to the bounce address: see Reports.
 package intake
 
 import (
@@ -19,6 +20,7 @@ import (
 	"ukai/internal/mail"
 	"ukai/internal/queue"
 	"ukai/internal/smtpserver"
+	"ukai/internal/suppress"
 )
 
 // Options are the settings that stay. Zero fields take the defaults.
@@ -37,6 +39,7 @@ type Parts struct {
 	Journal  *journal.Journal
 	Accounts *account.Book
 	Guard    *guard.Guard
+	Suppress *suppress.Book // recipients to be refused; may be nil
 	Log      *slog.Logger
 }
 
@@ -46,6 +49,7 @@ type Policy struct {
 	Accounts     bool        // accounts may send
 	AccountsOnly bool        // nobody else may, whatever Relay says
 	Submission   bool        // add Date and Message-ID where they are missing (RFC 6409, section 8)
+	Reports      bool        // anybody may hand in reports to the bounce address: see Reports
 }
 
 // Intake decides and takes over. It implements smtpserver.Handler and smtpserver.Authenticator; it is safe for concurrent use.
@@ -57,6 +61,9 @@ type Intake struct {
 	log      *slog.Logger
 	opts     Options
 	rules    atomic.Pointer[rules]
+	reports  atomic.Pointer[Reports]
+	suppress *suppress.Book
+	quota    quota
 }
 
 // rules is what a reload replaces as one.
@@ -70,7 +77,7 @@ func New(p Parts, o Options) *Intake {
 	if o.MaxHops == 0 {
 		o.MaxHops = 50
 	}
-	in := &Intake{store: p.Store, journal: p.Journal, accounts: p.Accounts, guard: p.Guard, log: p.Log, opts: o}
+	in := &Intake{store: p.Store, journal: p.Journal, accounts: p.Accounts, guard: p.Guard, suppress: p.Suppress, log: p.Log, opts: o}
 	in.rules.Store(&rules{})
 	return in
 }
@@ -81,7 +88,10 @@ func (in *Intake) Configure(policies map[string]Policy, signer *dkim.Signer) {
 }
 
 // Begin implements smtpserver.Handler.
-func (in *Intake) Begin(_ context.Context, s *smtpserver.Session, env *mail.Envelope) (smtpserver.Content, *mail.Reply) {
+func (in *Intake) Begin(ctx context.Context, s *smtpserver.Session, env *mail.Envelope) (smtpserver.Content, *mail.Reply) {
+	if c, reply, ours := in.begin(ctx, s, env); ours {
+		return c, reply
+	}
 	r := in.rules.Load()
 	env.Client, env.Helo, env.Account = s.Client.Addr().Unmap(), s.Helo, s.Account
 	draft, err := in.store.Create(env)

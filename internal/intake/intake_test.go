@@ -26,7 +26,16 @@ import (
 type rig struct {
 	*Intake
 	queue    *queue.Embedded
+	db       *store.DB
 	accounts *account.Book
+}
+
+func prefixes(all ...string) []netip.Prefix {
+	out := make([]netip.Prefix, len(all))
+	for i, s := range all {
+		out[i] = netip.MustParsePrefix(s)
+	}
+	return out
 }
 
 // failing is a Store whose Create fails.
@@ -58,14 +67,14 @@ func newRig(t *testing.T) *rig {
 		t.Fatal(err)
 	}
 	in := New(Parts{Store: q, Journal: j, Accounts: book, Guard: guard.New(guard.Options{}), Log: log}, Options{Hostname: "ukai.example"})
-	own, err := guard.NewRelay([]netip.Prefix{netip.MustParsePrefix("10.0.0.0/8")})
+	own, err := guard.NewRelay(prefixes("10.0.0.0/8"))
 	if err != nil {
 		t.Fatal(err)
 	}
 	in.Configure(map[string]Policy{
 		"relay": {Relay: own}, "both": {Relay: own, Accounts: true}, "submission": {Relay: own, Accounts: true, AccountsOnly: true, Submission: true},
 	}, nil)
-	return &rig{in, q, book}
+	return &rig{in, q, db, book}
 }
 
 func session(listener, client, account string) *smtpserver.Session {

@@ -21,18 +21,48 @@ var (
 func (in *Intake) Mail(ctx context.Context, s *smtpserver.Session, env *mail.Envelope) *mail.Reply {
 	req, reply := in.request(ctx, s, env)
 	if reply != nil {
+		if reply.Permanent() && in.bounceDesk(s) != nil {
+			return nil // it may be a report: RCPT tells
+		}
 		return reply
 	}
 	return in.refuse(s, env, in.guard.Check(time.Now(), req))
 }
 
 // Rcpt implements smtpserver.Handler.
-func (in *Intake) Rcpt(ctx context.Context, s *smtpserver.Session, env *mail.Envelope, _ mail.Recipient) *mail.Reply {
+func (in *Intake) Rcpt(ctx context.Context, s *smtpserver.Session, env *mail.Envelope, rcpt mail.Recipient) *mail.Reply {
+	now := time.Now()
+	if desk := in.bounceDesk(s); desk != nil {
+		if reply, ours := desk.rcpt(env, rcpt.Addr, now); ours {
+			return reply
+		}
+	}
 	req, reply := in.request(ctx, s, env)
 	if reply != nil {
 		return reply
 	}
-	return in.refuse(s, env, in.guard.Recipient(time.Now(), req))
+	if reply := in.spare(ctx, s, env, rcpt.Addr, now); reply != nil {
+		return reply
+	}
+	return in.refuse(s, env, in.guard.Recipient(now, req))
+}
+
+// spare refuses a recipient that is known not to exist. Where the book cannot be read, the recipient is taken: its own server
+// will say.
+func (in *Intake) spare(ctx context.Context, s *smtpserver.Session, env *mail.Envelope, addr string, now time.Time) *mail.Reply {
+	if in.suppress == nil {
+		return nil
+	}
+	e, err := in.suppress.Admit(ctx, addr, now)
+	if err != nil {
+		in.log.Warn("suppressed recipients not known", "error", err)
+	}
+	if e == nil {
+		return nil
+	}
+	in.log.Info("recipient refused", "why", "suppressed", "recipient", addr, "account", s.Account, "client", s.Client.Addr().String(), "from", env.From)
+	reply := mail.NewReply(550, mail.Status{Class: 5, Subject: 1, Detail: 1}, e.English())
+	return &reply
 }
 
 // request finds out who the client is for the guard, or why it is nobody.
