@@ -71,6 +71,7 @@ func newRoot(e *env) *cobra.Command {
 	root := e.group("ukai", "cli.root.",
 		newServe(e),
 		newRehearse(e),
+		newLogs(e),
 		newStatus(e),
 		newQueue(e),
 		newTrace(e),

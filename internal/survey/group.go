@@ -2,6 +2,7 @@ package survey
 
 import (
 	"net/netip"
+	"strings"
 
 	"ukai/internal/classify"
 	"ukai/internal/maillog"
@@ -25,7 +26,7 @@ type cause struct {
 	verdict         classify.Verdict
 	messages, final int64
 	first, last     int64
-	example         string
+	example, host   string
 }
 
 // group is what became of the mail for one provider.
@@ -79,7 +80,7 @@ func (g *group) cause(v *classify.Verdict, e *maillog.Event) *cause {
 		c = g.causes[k]
 	}
 	if c == nil {
-		c = &cause{verdict: *v, first: e.At.UnixNano(), example: clip(e.Text)}
+		c = &cause{verdict: *v, first: e.At.UnixNano(), example: clip(e.Text), host: strings.Clone(e.Relay)}
 		if g.causes == nil {
 			g.causes = make(map[causeKey]*cause)
 		}

@@ -66,22 +66,18 @@ type Counts struct {
 	Expired   int64 `json:"expired"`
 }
 
-// Cause is one reason for which messages were not delivered at once.
+// Cause is one reason for which messages were not delivered at once. Of its Verdict, what differs from one reply to the next (the
+// address, the provider's own code) is that of the first.
 type Cause struct {
-	Class      string         `json:"class"`
-	Blame      classify.Blame `json:"blame"`
-	Detour     bool           `json:"detour_helps"`
-	Reputation bool           `json:"reputation"`
-	List       string         `json:"list,omitempty"`
-	Messages   int64          `json:"messages"` // each once, however often it was tried
-	Final      int64          `json:"final"`    // of those: given up
-	First      time.Time      `json:"first,omitzero"`
-	Last       time.Time      `json:"last,omitzero"`
-	Example    string         `json:"example,omitempty"` // the first reply
-	URL        string         `json:"url,omitempty"`     // where it sends its reader
-	Code       string         `json:"code,omitempty"`
-	Rule       string         `json:"rule,omitempty"`
-	// Trouble says from when to when this cause alone was frequent.
+	classify.Verdict
+
+	Messages int64     `json:"messages"` // each once, however often it was tried
+	Final    int64     `json:"final"`    // of those: given up
+	First    time.Time `json:"first,omitzero"`
+	Last     time.Time `json:"last,omitzero"`
+	Example  string    `json:"example,omitempty"` // the first reply, as the log has it
+	Host     string    `json:"host,omitempty"`    // who gave it
+	// Trouble says from when to when this class of causes alone was frequent.
 	Trouble []Episode `json:"trouble,omitempty"`
 }
 

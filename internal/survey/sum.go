@@ -112,10 +112,9 @@ func (s *Survey) provider(g *group) Provider {
 	p.Tried = p.Refused + p.Totals.Delivered
 	p.Trouble, p.Few = g.trouble("")
 	for k, c := range g.causes {
-		p.Causes = append(p.Causes, Cause{
-			Class: k.class, Blame: c.verdict.Blame, Detour: c.verdict.Detour, Reputation: c.verdict.Reputation, List: k.list, Messages: c.messages, Final: c.final,
-			First: instant(c.first), Last: instant(c.last), Example: c.example, URL: c.verdict.URL, Code: c.verdict.Code, Rule: c.verdict.Rule,
-		})
+		v := c.verdict
+		v.List = k.list
+		p.Causes = append(p.Causes, Cause{Verdict: v, Messages: c.messages, Final: c.final, First: instant(c.first), Last: instant(c.last), Example: c.example, Host: c.host})
 	}
 	slices.SortFunc(p.Causes, func(a, b Cause) int {
 		return cmp.Or(-cmp.Compare(a.Messages, b.Messages), strings.Compare(a.Class, b.Class), strings.Compare(a.List, b.List))
