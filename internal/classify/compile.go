@@ -15,8 +15,8 @@ func compile(files []*File) (*Rules, error) {
 	if len(files) > maxFiles {
 		return nil, i18n.Errorf("classify.check.files", "n", len(files), "max", maxFiles)
 	}
-	r := &Rules{files: files, speakers: make(map[string]uint64), classes: make(map[string]*Class)}
-	c := &compiler{Rules: r, phraseID: make(map[string]uint32), partID: make(map[part]uint32)}
+	r := &Rules{files: files, speakers: make(map[string]uint64), ids: make(map[string]uint32), classes: make(map[string]*Class)}
+	c := &compiler{Rules: r, partID: make(map[part]uint32)}
 	all, err := Classes()
 	if err != nil {
 		return nil, err
@@ -40,8 +40,7 @@ func compile(files []*File) (*Rules, error) {
 // compiler numbers what Rules is made of.
 type compiler struct {
 	*Rules
-	phraseID map[string]uint32
-	partID   map[part]uint32
+	partID map[part]uint32
 }
 
 // names takes in what a file says besides its rules: every rule of every file may need it.
@@ -74,7 +73,7 @@ func (c *compiler) effect(list []string, e effect) {
 
 // number returns the number of a phrase; the same phrase of two rules is looked for once.
 func (c *compiler) number(s string) uint32 {
-	if id, ok := c.phraseID[s]; ok {
+	if id, ok := c.ids[s]; ok {
 		return id
 	}
 	p, err := parsePhrase(s)
@@ -92,7 +91,7 @@ func (c *compiler) number(s string) uint32 {
 		cp.ids = append(cp.ids, id)
 	}
 	id := uint32(len(c.phrases))
-	c.phraseID[s] = id
+	c.ids[s] = id
 	c.phrases = append(c.phrases, cp)
 	return id
 }

@@ -39,7 +39,7 @@ func (l Lack) Key() string { return "classify.lack." + l.What }
 const maxShared = 8
 
 // Nearest returns the n rules whose examples and phrases are most like a text, the nearest first; fewer if fewer have anything
-// in common with it. It is for people who write rules, not for judging: it takes about a millisecond. The same text and the
+// in common with it. It is for people who write rules, not for judging: it takes some milliseconds. The same text and the
 // same rules always give the same answer.
 func (r *Rules) Nearest(text string, n int) []Near {
 	l := r.newLook("")
@@ -133,8 +133,8 @@ func (l *look) near(n int, w weights, said []string) (Near, bool) {
 
 // stands tells whether a phrase, as it is written in a rule, stands in the text.
 func (l *look) stands(s string) bool {
-	p, err := parsePhrase(s)
-	return err == nil && p.in(l.text.norm)
+	id, ok := l.ids[s]
+	return ok && l.has(id)
 }
 
 // lacks lists the conditions of a rule that the text does not meet.

@@ -8,16 +8,43 @@ import (
 	"ukai/internal/outcome"
 )
 
-// Problem is a rule that does not do what its example says.
+// Problem is a rule that does not do what its example says, or that gets in the way of another.
 type Problem struct {
-	Rule string // the rule
-	Want string
-	Got  string
-	By   string // the rule that took the example; empty if none did
+	Rule string `json:"rule"`
+	Kind Kind   `json:"kind"`
+	Want string `json:"want,omitempty"`
+	Got  string `json:"got,omitempty"`
+	By   string `json:"by,omitempty"` // the rule that took the example, or the other rule; empty if there is none
 }
+
+// Kind is what is the matter with a rule.
+type Kind string
+
+// The kinds of Problem. Check finds the first two, Conflicts the others.
+const (
+	Dead     Kind = "dead"     // its own example does not reach it
+	Misread  Kind = "misread"  // it reads something else out of its example than it claims
+	Overlap  Kind = "overlap"  // it fits the example of a rule of another class (By) and does not state so
+	Shadowed Kind = "shadowed" // everything it fits is taken by a rule before it (By)
+	Idle     Kind = "idle"     // one of its phrases (Want) can never matter: a rule before it (By) has a part of it (Got)
+	Stale    Kind = "stale"    // it states to fit the example of a rule (By), and does not
+)
+
+// Key is the key of the message catalogue for a Problem; its text takes {rule}, {by}, {want} and {got}.
+func (p Problem) Key() string { return "classify.problem." + string(p.Kind) }
 
 // String says it in one line.
 func (p Problem) String() string {
+	switch p.Kind {
+	case Overlap:
+		return fmt.Sprintf("rule %s fits the example of %s, which is of another class, and does not state it in also", p.Rule, p.By)
+	case Shadowed:
+		return fmt.Sprintf("rule %s never decides: %s before it takes everything", p.Rule, p.By)
+	case Idle:
+		return fmt.Sprintf("rule %s: the phrase %q never decides: %s before it looks for %q", p.Rule, p.Want, p.By, p.Got)
+	case Stale:
+		return fmt.Sprintf("rule %s states to fit the example of %s, and does not", p.Rule, p.By)
+	}
 	by := ""
 	if p.By != "" && p.By != p.Rule {
 		by = " (taken by " + p.By + ")"
@@ -33,7 +60,7 @@ func (r *Rules) Check() []Problem {
 		x := &r.rules[i]
 		v := r.example(x)
 		if v.Rule != x.name {
-			out = append(out, Problem{Rule: x.name, Want: "this rule", Got: v.Class, By: v.Rule})
+			out = append(out, Problem{Rule: x.name, Kind: Dead, Want: "this rule", Got: v.Class, By: v.Rule})
 			continue
 		}
 		ip := ""
@@ -43,7 +70,7 @@ func (r *Rules) Check() []Problem {
 		w := x.rule.Want
 		for _, c := range [...]struct{ what, want, got string }{{"ip", w.IP, ip}, {"url", w.URL, v.URL}, {"list", w.List, v.List}, {"code", w.Code, v.Code}} {
 			if c.want != "" && c.want != c.got {
-				out = append(out, Problem{Rule: x.name, Want: c.what + " " + c.want, Got: c.what + " " + c.got, By: v.Rule})
+				out = append(out, Problem{Rule: x.name, Kind: Misread, Want: c.what + " " + c.want, Got: c.what + " " + c.got, By: v.Rule})
 			}
 		}
 	}

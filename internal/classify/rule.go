@@ -60,6 +60,9 @@ type Proof struct {
 	Phase  string `toml:"phase"`
 	Want   Want   `toml:"want"`
 	Source string `toml:"source"` // where the reply is documented, or was seen
+	// Also names rules of another class whose examples this one fits too, so that it matters which of them is asked first;
+	// "*" is for rules that are asked last and fit what others explain better. See Rules.Conflicts.
+	Also []string `toml:"also"`
 }
 
 // Want is what the verdict on the example has to say.

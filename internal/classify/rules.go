@@ -15,6 +15,7 @@ type Rules struct {
 	rules    []compiled
 	phrases  []compiledPhrase
 	parts    []part
+	ids      map[string]uint32 // of phrases, as they are written
 	find     *automaton
 	lists    []compiledList
 	named    [][]byte // words behind which a list is named

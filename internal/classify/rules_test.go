@@ -11,3 +11,109 @@ func TestEveryRuleFiresOnItsOwnExample(t *testing.T) {
 		t.Error(p)
 	}
 }
+
+func TestNoRuleFitsTheExampleOfAnotherClassUnlessItSaysSo(t *testing.T) {
+	for _, p := range rules(t).Conflicts() {
+		t.Error(p)
+	}
+}
+
+func TestConflictsOfADirectoryAreFound(t *testing.T) {
+	for name, c := range map[string]struct {
+		rules string
+		want  []Problem
+	}{
+		"a rule that fits the example of another": {`
+[[rule]]
+name = "narrow"
+class = "rate_limited"
+all = ["qqfirst", "qqsecond"]
+example = "450 qqfirst qqsecond"
+source = "a test"
+[[rule]]
+name = "wide"
+class = "ip_reputation"
+any = ["qqsecond"]
+example = "550 qqsecond"
+source = "a test"
+`, []Problem{{Rule: "own.wide", Kind: Overlap, By: "own.narrow"}}},
+		"one that says so": {`
+[[rule]]
+name = "narrow"
+class = "rate_limited"
+all = ["qqfirst", "qqsecond"]
+example = "450 qqfirst qqsecond"
+source = "a test"
+[[rule]]
+name = "wide"
+class = "ip_reputation"
+any = ["qqsecond"]
+example = "550 qqsecond"
+source = "a test"
+also = ["own.narrow"]
+`, nil},
+		"one that says so and is wrong": {`
+[[rule]]
+name = "alone"
+class = "ip_reputation"
+any = ["qqsecond"]
+example = "550 qqsecond"
+source = "a test"
+also = ["google.relay"]
+`, []Problem{{Rule: "own.alone", Kind: Stale, By: "google.relay"}}},
+		"a rule that another takes everything from": {`
+[[rule]]
+name = "first"
+class = "rate_limited"
+any = ["qqfirst"]
+example = "450 qqfirst"
+source = "a test"
+also = ["own.second"]
+[[rule]]
+name = "second"
+class = "ip_reputation"
+any = ["a qqfirst thing", "qqfirst again"]
+example = "550 qqfirst again"
+source = "a test"
+also = ["*"]
+`, []Problem{{Rule: "own.second", Kind: Shadowed, By: "own.first"}}},
+		"a phrase that never decides": {`
+[[rule]]
+name = "first"
+class = "rate_limited"
+any = ["|qqfirst|"]
+example = "450 qqfirst"
+source = "a test"
+[[rule]]
+name = "second"
+class = "ip_reputation"
+any = ["a qqfirst thing", "qqfirstly", "qqsecond"]
+example = "550 qqsecond"
+source = "a test"
+`, []Problem{{Rule: "own.second", Kind: Idle, Want: "a qqfirst thing", Got: "|qqfirst|", By: "own.first"}}},
+	} {
+		t.Run(name, func(t *testing.T) {
+			dir := t.TempDir()
+			write(t, dir, "own.toml", c.rules)
+			r, err := LoadDir(dir)
+			if err != nil {
+				t.Fatal(err)
+			}
+			own := make(map[Problem]bool)
+			for _, p := range r.Conflicts() {
+				if p.Kind != Overlap || p.By[:4] == "own." {
+					own[p] = true
+				}
+			}
+			for _, p := range c.want {
+				if !own[p] {
+					t.Errorf("not found: %s", p)
+				}
+				delete(own, p)
+			}
+			for p := range own {
+				t.Errorf("too much: %s", p)
+			}
+		})
+	}
+}
