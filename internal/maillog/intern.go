@@ -99,3 +99,11 @@ func makePeer(s string) peer {
 	}
 	return p
 }
+
+// addrPort is an address whose port the log does not tell.
+func addrPort(a netip.Addr) netip.AddrPort {
+	if !a.IsValid() {
+		return netip.AddrPort{}
+	}
+	return netip.AddrPortFrom(a, 0)
+}

@@ -190,11 +190,11 @@ func (p *Parser) untagged(r *record) (MTA, bool) {
 	case Qmail:
 		return Qmail, p.qmailText(r, r.msg)
 	}
+	if _, _, ok := eximID(r.msg); !ok && p.qmailText(r, r.msg) {
+		return Qmail, true
+	}
 	if p.exim(r, r.msg) {
 		return Exim, true
-	}
-	if p.qmailText(r, r.msg) {
-		return Qmail, true
 	}
 	return p.lateHost(r)
 }

@@ -110,14 +110,13 @@ func (p *Parser) postfixNoID(r *record, kind int, program []byte) bool {
 		p.handshake(r)
 		return true
 	}
-	if program == nil && kind == 0 {
-		switch { // a bare text, as people cut it out of a log
-		case hasPrefix(b, "to=<"):
-			return p.postfixDelivery(r, nil, b)
-		case hasPrefix(b, "reject: "), hasPrefix(b, "milter-reject: "), hasPrefix(b, "proxy-reject: "):
+	if kind == admits || kind == cleans || program == nil {
+		if hasPrefix(b, "reject: ") || hasPrefix(b, "milter-reject: ") || hasPrefix(b, "proxy-reject: ") {
 			return p.postfixReject(r, nil, b)
 		}
-		return false
+	}
+	if program == nil && hasPrefix(b, "to=<") { // a bare text, as people cut it out of a log
+		return p.postfixDelivery(r, nil, b)
 	}
 	return kind != 0
 }
@@ -181,22 +180,21 @@ func (p *Parser) postfixActive(r *record, id, b []byte) bool {
 		return true
 	}
 	if contains(rest, "status=expired") || contains(rest, "status=force-expired") {
-		p.postfixExpired(r, m)
+		p.expire(r, m, Postfix)
 	}
 	return true
 }
 
-// postfixExpired tells of each recipient that was still waiting: the line names none.
-func (p *Parser) postfixExpired(r *record, m *message) {
-	for _, w := range m.pending {
-		e := p.begin(Expired, Postfix, r)
+// expire tells of each recipient that was still waiting: the line that says that the time is over names none.
+func (p *Parser) expire(r *record, m *message, by MTA) {
+	for i := range m.pending {
+		e := p.begin(Expired, by, r)
 		e.fill(m)
-		e.To, e.OrigTo, e.Relay, e.Remote, e.Text = w.to, w.origTo, w.relay, w.remote, w.text
-		e.Reply, e.Phase = readReply(w.text), w.phase
+		e.waited(&m.pending[i])
 		p.out()
 	}
 	if len(m.pending) == 0 {
-		p.begin(Expired, Postfix, r).fill(m)
+		p.begin(Expired, by, r).fill(m)
 		p.out()
 	}
 	p.table.waive(m)
@@ -238,21 +236,10 @@ func (p *Parser) postfixDelivery(r *record, id, b []byte) bool {
 		e.Reply.Status, _ = mail.ParseStatus(string(dsn))
 	}
 	if m != nil {
-		p.postfixWaiting(e, m)
+		p.waits(e, m)
 	}
 	p.out()
 	return true
-}
-
-// postfixWaiting keeps or settles the recipient.
-func (p *Parser) postfixWaiting(e *Event, m *message) {
-	if e.Kind == Deferred {
-		p.table.defers(m, &pending{to: e.To, origTo: e.OrigTo, relay: e.Relay, text: e.Text, remote: e.Remote, phase: e.Phase})
-		return
-	}
-	if len(m.pending) > 0 {
-		p.table.settle(m, e.To)
-	}
 }
 
 // postfixFields reads what stands between the addresses and the value of status=, which it returns.
@@ -294,7 +281,7 @@ func (p *Parser) postfixRelay(e *Event, r *record, v []byte) {
 	who := p.peers.get(v)
 	e.Relay, e.Remote = who.name, who.addr
 	e.Local = !who.addr.IsValid() || who.addr.Addr().IsLoopback()
-	e.TLS = e.TLS || p.shook(r, who)
+	e.TLS = e.TLS || p.shook(r, who.text)
 }
 
 func postfixKind(status []byte) Kind {

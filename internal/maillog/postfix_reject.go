@@ -38,7 +38,7 @@ func (p *Parser) postfixReject(r *record, id, b []byte) bool {
 	text := p.envelope(e, rest)
 	e.Text = clean(text)
 	e.Reply = rejectReply(e.Text)
-	e.List = postfixList(text)
+	e.List = listName(text)
 	p.out()
 	return true
 }
@@ -154,15 +154,6 @@ func rejectReply(text string) mail.Reply {
 	return r
 }
 
-// postfixList finds the zone in "... blocked using zen.spamhaus.org; reason" and "listed by domain zen.spamhaus.org".
-func postfixList(text []byte) string {
-	_, b, ok := cut(text, " blocked using ")
-	if !ok {
-		return ""
-	}
-	return zoneName(b)
-}
-
 // zoneName takes a domain off the start of a text: what people write behind it may be anything.
 func zoneName(b []byte) string {
 	n := 0
@@ -171,7 +162,8 @@ func zoneName(b []byte) string {
 		n++
 	}
 	name := bytes.Trim(b[:n], ".")
-	if bytes.IndexByte(name, '.') < 0 || len(name) > 253 {
+	dot := bytes.LastIndexByte(name, '.')
+	if dot < 0 || len(name) > 253 || name[dot+1] <= '9' { // one word, or an address
 		return ""
 	}
 	return string(bytes.ToLower(name))

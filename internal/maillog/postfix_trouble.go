@@ -111,11 +111,11 @@ func (p *Parser) handshake(r *record) {
 }
 
 // shook tells whether the process that wrote r has a TLS session with that server.
-func (p *Parser) shook(r *record, with *peer) bool {
+func (p *Parser) shook(r *record, with string) bool {
 	if len(r.pid) == 0 {
 		return false
 	}
 	k := p.process(r)
 	h := &p.tls[k%uint64(len(p.tls))]
-	return h.process == k && h.peer == with.text
+	return h.process == k && h.peer == with
 }

@@ -11,14 +11,14 @@ import (
 // blank, a hyphen or the end.
 func replyCode(s string) (code int, ok bool) {
 	if len(s) < 3 || s[0] < '2' || s[0] > '5' || s[1] > '9' || s[1] < '0' || s[2] > '9' || s[2] < '0' ||
-		len(s) > 3 && s[3] != ' ' && s[3] != '-' && s[3] != '\\' {
+		len(s) > 3 && s[3] != ' ' && s[3] != '-' {
 		return 0, false
 	}
 	return int(s[0]-'0')*100 + int(s[1]-'0')*10 + int(s[2]-'0'), true
 }
 
-// readReply takes a reply apart that a log holds on one line. Postfix puts a blank between the lines of a reply, Exim the two
-// characters \n, and the code of each line stays: "550-5.7.1 like this 550-5.7.1 and this 550 5.7.1 to the end". Code 0: it
+// readReply takes a reply apart that a log holds on one line: with a blank between the lines of the reply, and the code of each
+// line stays: "550-5.7.1 like this 550-5.7.1 and this 550 5.7.1 to the end". Code 0: it
 // does not begin with a code.
 func readReply(s string) mail.Reply {
 	code, ok := replyCode(s)
@@ -30,11 +30,8 @@ func readReply(s string) mail.Reply {
 		r.Lines = []string{""}
 		return r
 	}
-	if s[3] == '\\' { // "250\n": a code alone
-		s = s[:3] + " " + s[3:]
-	}
 	head, rest, more := s[:3], s[4:], s[3] == '-'
-	if !more && !strings.Contains(rest, `\n`) {
+	if !more {
 		r.Status, _ = mail.ParseStatus(rest)
 		r.Lines = []string{rest}
 		return r
@@ -51,8 +48,8 @@ func readReply(s string) mail.Reply {
 		if i < 0 {
 			break
 		}
-		r.Lines = append(r.Lines, strings.TrimSuffix(strings.TrimRight(rest[:i], " "), `\n`))
-		rest = strings.TrimPrefix(strings.TrimLeft(rest[i:], " "), `\n`)[4:]
+		r.Lines = append(r.Lines, strings.TrimRight(rest[:i], " "))
+		rest = rest[i+5:]
 		more = !last
 	}
 	r.Lines = append(r.Lines, rest)
@@ -64,7 +61,7 @@ func readReply(s string) mail.Reply {
 	return r
 }
 
-// nextLine finds where the next line of a reply begins: at a blank or \n, the code, and a hyphen or, in the last line, a blank.
+// nextLine finds where the next line of a reply begins: at a blank, the code, and a hyphen or, in the last line, a blank.
 func nextLine(s, code, mark string) (at int, last bool) {
 	for from := 0; ; {
 		i := strings.Index(s[from:], code)
@@ -76,11 +73,8 @@ func nextLine(s, code, mark string) (at int, last bool) {
 		if from >= len(s) || s[from] != '-' && s[from] != ' ' || !strings.HasPrefix(s[from+1:], mark) {
 			continue
 		}
-		switch {
-		case i > 0 && s[i-1] == ' ':
+		if i > 0 && s[i-1] == ' ' {
 			return i - 1, s[from] == ' '
-		case i > 1 && s[i-2:i] == `\n`:
-			return i - 2, s[from] == ' '
 		}
 	}
 }

@@ -29,6 +29,7 @@ type message struct {
 	client           netip.Addr
 	clientName, helo string
 	account          string
+	said             string // a reply that Sendmail logged before the line of its recipient
 	size             int64
 	sender           bool // from is known
 	accepted         bool // Accepted was emitted
