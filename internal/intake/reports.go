@@ -235,6 +235,7 @@ func (r *report) Commit(ctx context.Context) mail.Reply {
 	if r.about.Msg != 0 && r.desk.Heard != nil {
 		if r.desk.Read != nil {
 			r.about.Reading = r.desk.Read(r.sample)
+			r.about.attribute()
 		}
 		r.desk.Heard(ctx, &r.about)
 	}

@@ -415,3 +415,48 @@ func TestASuppressedRecipientIsRefusedAtTheDoor(t *testing.T) {
 }
 
 var _ smtpserver.Content = (*report)(nil)
+
+func TestAReportSpeaksOnlyOfTheRecipientsOfItsMessage(t *testing.T) {
+	many := []string{"a@one.example", "b@two.example", "c@two.example", "d@three.example"}
+	for name, c := range map[string]struct {
+		group            int
+		recipient, given string
+		want             string
+	}{
+		"a recipient of the message":                         {1, "B@Two.example", "", "B@Two.example"},
+		"one that was forwarded, with the original":          {1, "else@example.net", "c@two.example", "c@two.example"},
+		"one that was forwarded, the only one of its domain": {2, "else@example.net", "", "d@three.example"},
+		"nobody, the only one of its domain":                 {0, "", "", "a@one.example"},
+		"nobody, one of two":                                 {1, "", "", ""},
+		"a stranger, one of two":                             {1, "victim@example.net", "", ""},
+		"a delivery that the message never had":              {9, "victim@example.net", "", ""},
+	} {
+		r := &Report{Recipients: many, Group: c.group, Reading: &dsn.Reading{Results: []dsn.Result{{Recipient: c.recipient, Given: c.given}}}}
+		if r.attribute(); r.Reading.Results[0].Recipient != c.want {
+			t.Errorf("%s: %q", name, r.Reading.Results[0].Recipient)
+		}
+	}
+	(&Report{}).attribute() // nothing was read
+}
+
+func TestDeliveriesAreNumberedAsTheQueueDoes(t *testing.T) {
+	r := newBounceRig(t)
+	env := r.send("a@shop.example", "a@One.example", "b@two.example", "c@one.example", "d@three.example")
+	m, err := r.queue.Get(t.Context(), env.ID)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, d := range m.Deliveries {
+		rep := &Report{Group: d.N}
+		for _, x := range env.Recipients {
+			rep.Recipients = append(rep.Recipients, x.Addr)
+		}
+		want := ""
+		if len(d.Recipients) == 1 {
+			want = env.Recipients[d.Recipients[0]].Addr
+		}
+		if got := rep.sole(); got != want {
+			t.Errorf("delivery %d: %q, want %q", d.N, got, want)
+		}
+	}
+}

@@ -55,6 +55,8 @@ func (b *Book) delivered(ctx context.Context, addr string, n *Notice) error {
 		switch {
 		case e == nil || e.By != "":
 			return e
+		case n.Late: // a report of success: it lies in the mailbox
+			return nil
 		case !slices.ContainsFunc(e.Seen, func(s Sighting) bool { return s.Late }):
 			return nil
 		case e.Taken != 0 && n.At.Sub(e.TakenAt) >= b.opts.Apart:
