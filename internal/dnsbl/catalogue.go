@@ -85,7 +85,10 @@ func LoadFile(path string) (*Catalogue, error) {
 	if err := c.finish(base); err != nil {
 		return nil, err
 	}
-	return c, c.loadFeeds()
+	if err := c.loadFeeds(); err != nil {
+		return nil, err
+	}
+	return c, nil
 }
 
 // Parse reads a catalogue from memory; name stands for it in errors.

@@ -36,7 +36,8 @@ func (k *checker) catalogue(c *Catalogue) {
 	}
 	for name, key := range c.Keys {
 		if !label(key) {
-			k.errs = append(k.errs, k.at(k.find(0, len(k.lines), name, ""), i18n.Errorf("dnsbl.file.key", "name", name)))
+			table := k.find(0, len(k.lines), "[keys]", "")
+			k.errs = append(k.errs, k.at(k.find(table, len(k.lines), name, "="), i18n.Errorf("dnsbl.file.key", "name", name)))
 		}
 	}
 }

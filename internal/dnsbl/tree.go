@@ -3,6 +3,7 @@ package dnsbl
 import (
 	"cmp"
 	"encoding/binary"
+	stdbits "math/bits"
 	"net/netip"
 	"slices"
 	"sort"
@@ -13,11 +14,12 @@ import (
 // A tree of prefixes is a set of brackets on the line of addresses: a prefix opens at its first address and closes behind its
 // last, and the innermost bracket that is open is the longest match. Written down once from left to right, the tree becomes a
 // sorted row of places where the match changes. That row is smaller than the tree (eight octets for a place), is searched
-// without following pointers, and for IPv4 an index over the first 16 bits leaves a handful of places to look at.
+// without following pointers, and for IPv4 an index over the first bits leaves one or two places to look at.
 type Tree struct {
 	four struct {
 		starts, values []uint32
-		index          []uint32 // by the first 16 bits: the first place at or behind
+		index          []uint32 // by the first bits: the first place at or behind
+		shift          int      // 32 less the number of those bits
 	}
 	six struct {
 		starts []wide
@@ -116,10 +118,12 @@ func (b *Planter) Tree() *Tree {
 		t.six.values = append(t.six.values, value)
 	}, wide{^uint64(0), ^uint64(0)})
 	b.four, b.six = nil, nil
-	t.four.index = make([]uint32, 1<<16+1)
+	bits := min(max(stdbits.Len(uint(len(t.four.starts))), 8), 20)
+	t.four.shift = 32 - bits
+	t.four.index = make([]uint32, 1<<bits+1)
 	at := 0
 	for top := range t.four.index {
-		for at < len(t.four.starts) && t.four.starts[at]>>16 < uint32(top) {
+		for at < len(t.four.starts) && t.four.starts[at]>>t.four.shift < uint32(top) {
 			at++
 		}
 		t.four.index[top] = uint32(at)
@@ -200,7 +204,8 @@ func (t *Tree) Find(ip netip.Addr) uint32 {
 }
 
 func (t *Tree) find4(ip uint32) uint32 {
-	low, high := t.four.index[ip>>16], t.four.index[ip>>16+1]
+	at := ip >> t.four.shift
+	low, high := t.four.index[at], t.four.index[at+1]
 	for low < high {
 		mid := (low + high) / 2
 		if t.four.starts[mid] <= ip {
