@@ -78,6 +78,7 @@ func newRoot(e *env) *cobra.Command {
 		newPath(e),
 		newAccount(e),
 		newExplain(e),
+		newProvider(e),
 		newConfig(e),
 		newVersion(e),
 		newCompletion(e),

@@ -1,6 +1,7 @@
 package cli
 
 import (
+	"bytes"
 	"encoding/json"
 	"fmt"
 	"io"
@@ -159,14 +160,17 @@ type extras struct {
 
 // flat makes one object of a Finding and of what else there is.
 func flat(f *explain.Finding, more extras) ([]byte, error) {
-	a, err := json.Marshal(f)
+	a, err := f.MarshalJSON()
 	if err != nil {
-		return nil, fmt.Errorf("write a finding: %w", err)
+		return nil, fmt.Errorf("write an answer: %w", err)
 	}
-	b, err := json.Marshal(more)
-	if err != nil {
-		return nil, fmt.Errorf("write a finding: %w", err)
+	var buf bytes.Buffer
+	enc := json.NewEncoder(&buf)
+	enc.SetEscapeHTML(false)
+	if err := enc.Encode(more); err != nil {
+		return nil, fmt.Errorf("write an answer: %w", err)
 	}
+	b := bytes.TrimSpace(buf.Bytes())
 	if len(b) == len("{}") {
 		return a, nil
 	}
@@ -186,7 +190,7 @@ func (e *env) answer(x *explain.Explainer, name string, f *explainFlags) (*answe
 	if len(found) == 0 {
 		return nil, i18n.Errorf("cli.explain.empty")
 	}
-	a := &answer{File: name, found: explain.Foremost(found), cut: cut}
+	a := &answer{File: name, found: found, cut: cut}
 	a.words = x.Say(e.lang, &a.found[0])
 	if f.suggest || a.found[0].Verdict.Class == classify.Unclassified && e.json {
 		a.near = x.Rules.Nearest(a.found[0].Text, nearest)

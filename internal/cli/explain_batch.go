@@ -57,7 +57,7 @@ func (e *env) batch(x *explain.Explainer, name string) error {
 	}
 	b.progress.done()
 	if b.bad > 0 {
-		e.printf("%s\n", e.text("cli.explain.batch_bad", "bad", b.bad, "lines", b.lines))
+		e.printf("%s\n", e.text("cli.explain.batch_bad", "bad", b.bad, "lines", b.items))
 		return errFound
 	}
 	return nil
@@ -71,7 +71,8 @@ type batch struct {
 	in         *bufio.Reader
 	out        *bufio.Writer
 	progress   *progress
-	lines, bad int
+	lines      int // read so far
+	items, bad int // answered, and those of them with an error
 }
 
 func (b *batch) run() error {
@@ -136,6 +137,7 @@ func (b *batch) next() ([]byte, error) {
 
 // write answers one line.
 func (b *batch) write(line []byte, rerr error) error {
+	b.items++
 	var it item
 	err := errTooLong
 	if !errors.Is(rerr, errTooLong) {
@@ -145,7 +147,6 @@ func (b *batch) write(line []byte, rerr error) error {
 	if err == nil {
 		var found []explain.Finding
 		if found, err = b.judge(&it); err == nil {
-			found = explain.Foremost(found)
 			out, err = flat(&found[0], extras{ID: it.ID, Others: found[1:]})
 		}
 	}
@@ -191,7 +192,9 @@ func (b *batch) judge(it *item) ([]explain.Finding, error) {
 	case "log_line":
 		return b.x.Line(data), nil
 	case "dsn_file":
-		return b.x.Mail(data), nil
+		if found := b.x.Mail(data); found[0].Kind != explain.Ordinary {
+			return found, nil
+		}
 	}
 	return b.x.Any(data), nil
 }

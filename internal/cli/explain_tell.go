@@ -138,7 +138,16 @@ func (e *env) tellNearest(w io.Writer, near []classify.Near) {
 		paragraph(w, "  ", "    ", e.text("cli.explain.near", "percent", strconv.Itoa(int(100*n.Score+0.5)), "rule", n.Rule,
 			"class", e.text(classify.NameKey(n.Class)), "shared", strings.Join(n.Shared, " / ")))
 		for _, l := range n.Lacks {
-			paragraph(w, "    ", "    ", e.text(l.Key(), "words", strings.Join(l.Words, " / ")))
+			paragraph(w, "    ", "    ", e.text(l.Key(), "words", few(l.Words)))
 		}
 	}
+}
+
+// few joins the first words of a list that may be long.
+func few(all []string) string {
+	const most = 6
+	if len(all) > most {
+		return strings.Join(all[:most], " / ") + " / ..."
+	}
+	return strings.Join(all, " / ")
 }

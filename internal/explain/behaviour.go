@@ -18,6 +18,8 @@ func (s *saying) behaviour() string {
 		return "inbound"
 	case v.Class == classify.Delivered:
 		return "done"
+	case v.Class == classify.Unclassified:
+		return "unknown"
 	case v.Class == "feedback_report":
 		return "complaint"
 	case v.Action == classify.Deliver:
@@ -47,15 +49,12 @@ func (s *saying) behaviour() string {
 // so is what follows, in the words of the head; by behaviour.
 var so = map[string]string{
 	"inbound": "inbound", "done": "none", "mail": "none", "complaint": "complaint", "range": "detour", "detour": "detour", "expired": "fail",
-	"greylist": "wait", "slow": "slow", "retry": "retry", "recipient": "fail", "clean": "fail", "bounce": "fail",
+	"greylist": "wait", "slow": "slow", "retry": "retry", "recipient": "fail", "clean": "fail", "bounce": "fail", "unknown": "unknown",
 }
 
 // head is the verdict in a sentence.
 func (s *saying) head() string {
 	end := so[s.behaviour()]
-	if s.f.Verdict.Class == classify.Unclassified {
-		end = "unknown"
-	}
 	key, who := "explain.head", ""
 	if s.f.ProviderName != "" && !s.f.Inbound {
 		key, who = "explain.head.who", s.f.ProviderName
@@ -72,7 +71,7 @@ var link = regexp.MustCompile(`(?:https?://|mailto:)[!#-;=?-~]*[#-&*+\-/0-9=?-~]
 
 // links returns the links of some texts, each once.
 func links(texts []string) []string {
-	var out []string
+	out := []string{} // a program gets an empty list
 	for _, t := range texts {
 		for _, l := range link.FindAllString(t, -1) {
 			if !slices.Contains(out, l) {

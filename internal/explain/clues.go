@@ -28,11 +28,12 @@ var (
 	logStatus = regexp.MustCompile(`\b(?:dsn|stat)=([245])\.([0-9]{1,3})\.([0-9]{1,3})`)
 
 	// Who refused, in the words of Postfix, Exim, Sendmail, qmail and OpenSMTPD.
-	saidBy = regexp.MustCompile(`(?i)(?:\bhost |\brelay=|\bserver |\bremote host |\bremote server |\bR=\S+ T=\S+ H=|\bconnected to |\bconnect to )\[?([0-9a-z](?:[0-9a-z._-]*[0-9a-z])?)[\].,:;\s(\[]`)
+	saidBy = regexp.MustCompile(`(?i)(?:\bhost |\brelay=|\bserver |\bwhile talking to |\bremote host |\bremote server |\bR=\S+ T=\S+ H=|\bconnected to |\bconnect to )\[?([0-9a-z](?:[0-9a-z._-]*[0-9a-z])?)[\].,:;\s(\[]`)
 	// Whom our own server refused.
 	cameFrom = regexp.MustCompile(`(?i)(?:\b(?:RCPT|MAIL|CONNECT|EHLO|HELO|DATA|VRFY|END-OF-MESSAGE|STARTTLS|AUTH|ETRN|BDAT) from |\bH=|\brelay=)\(?([0-9a-z](?:[0-9a-z._-]*[0-9a-z])?|unknown)?\)? ?\[`)
 
 	toField    = regexp.MustCompile(`(?i)(?:\bto=<?|\brcpt to: ?<?|\barg1=<|(?:=>|\*\*|==) (?:[^\s<@]+ )?<?)([^\s<>,;]+@[^\s<>,;:]+)`)
+	anyAddress = regexp.MustCompile(`<([^\s<>@]+@[^\s<>@]+)>`)
 	fromField  = regexp.MustCompile(`(?i)(?:\bfrom=<?|\bmail from: ?<?|\bF=<?)([^\s<>,;]+@[^\s<>,;:]+)`)
 	ownRefusal = regexp.MustCompile(`(?i)(?:\breject(?:_warning)?: (?:RCPT|MAIL|CONNECT|EHLO|HELO|DATA|VRFY|END-OF-MESSAGE|ETRN|AUTH|BDAT|STARTTLS|BODY|HEADER|header|body)\b|\bmilter-reject: |\bruleset=check_|\brejected (?:RCPT|MAIL|EHLO|HELO|after DATA|connection|VRFY)\b|\bNOQUEUE: )`)
 	passed     = regexp.MustCompile(`(?i)(?:\bstatus=sent\b|\bstat=sent\b|\bresult="?ok"?\b|\bdelivery \d+: success:|^\S+ \S+ \S+ => )`)
@@ -42,12 +43,12 @@ var (
 func cluesOf(s string) clues {
 	c := clues{inbound: ownRefusal.MatchString(s), taken: passed.MatchString(s)}
 	c.code, c.status = codeOf(s)
-	who := saidBy
 	if c.inbound {
-		who = cameFrom
-	}
-	if m := who.FindStringSubmatch(s); m != nil {
-		c.host = hostName(m[1])
+		if m := cameFrom.FindStringSubmatch(s); m != nil {
+			c.host = hostName(m[1])
+		}
+	} else {
+		c.host = refuser(s)
 	}
 	if m := toField.FindStringSubmatch(s); m != nil {
 		c.recipient = m[1]
@@ -56,6 +57,17 @@ func cluesOf(s string) clues {
 		c.sender = m[1]
 	}
 	return c
+}
+
+// refuser returns the server that refused, as far as the text names it. A "client host" is ourselves.
+func refuser(s string) string {
+	for _, m := range saidBy.FindAllStringSubmatchIndex(s, 4) {
+		before := strings.ToLower(s[max(0, m[0]-len("client ")):m[0]])
+		if host := hostName(s[m[2]:m[3]]); host != "" && !strings.HasSuffix(before, "client ") && !strings.HasSuffix(before, "your ") {
+			return host
+		}
+	}
+	return ""
 }
 
 // codeOf returns the first reply code of a text, and the enhanced status that belongs to it or that a log line names.

@@ -1,7 +1,9 @@
 package explain
 
 import (
+	"bytes"
 	"encoding/json"
+	"fmt"
 	"net/netip"
 
 	"ukai/internal/classify"
@@ -55,7 +57,15 @@ type Finding struct {
 }
 
 // MarshalJSON makes the flat object that programs get. Every field that a verdict has is there, empty or not.
-func (f Finding) MarshalJSON() ([]byte, error) { return json.Marshal(f.object()) }
+func (f Finding) MarshalJSON() ([]byte, error) {
+	var b bytes.Buffer
+	enc := json.NewEncoder(&b)
+	enc.SetEscapeHTML(false) // replies are full of angle brackets
+	if err := enc.Encode(f.object()); err != nil {
+		return nil, fmt.Errorf("write a finding: %w", err)
+	}
+	return bytes.TrimSpace(b.Bytes()), nil
+}
 
 // object is the form of a Finding for programs.
 type object struct {

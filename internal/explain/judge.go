@@ -1,6 +1,7 @@
 package explain
 
 import (
+	"net/netip"
 	"strings"
 
 	"ukai/internal/classify"
@@ -8,18 +9,13 @@ import (
 	"ukai/internal/provider"
 )
 
-// text judges words that come without an outcome. who is the provider, where it is known.
-func (e *Explainer) text(kind Kind, who provider.ID, s string) Finding {
-	f := Finding{Kind: kind, Text: oneLine(s), Provider: who}
-	f.Verdict = e.Rules.Text(who, f.Text)
-	e.finish(&f)
-	return f
-}
-
 // mailbox returns the provider of a host or of a recipient, as far as either tells without the DNS. A host that the catalogue
 // does not know may be a gateway's or a relay's of our own, so a recipient's domain that it does know counts for more.
 func (e *Explainer) mailbox(host, recipient string) provider.Match {
-	m := e.Providers.ByHost(host)
+	var m provider.Match
+	if _, err := netip.ParseAddr(host); err != nil { // a bare address tells nothing of who stands behind it
+		m = e.Providers.ByHost(host)
+	}
 	if m.Row != nil {
 		return m
 	}

@@ -122,6 +122,12 @@ func (e *Explainer) event(ev *maillog.Event, s string) Finding {
 	default:
 		f.Verdict = e.judge(&f, ev.Text, s)
 	}
+	if f.Inbound && !f.Verdict.IP.IsValid() {
+		f.Verdict.IP = ev.Client
+	}
+	if f.Inbound && f.Verdict.List == "" {
+		f.Verdict.List = ev.List
+	}
 	e.finish(&f)
 	return f
 }

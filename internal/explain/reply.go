@@ -16,6 +16,9 @@ func (e *Explainer) Reply(who provider.ID, s string) Finding {
 	f := Finding{Kind: Reply, Text: oneLine(said.text), Phase: said.phase}
 	c := cluesOf(f.Text)
 	f.Host, f.Recipient, f.Sender, f.Code, f.Status = c.host, or(c.recipient, said.recipient), or(c.sender, said.sender), c.code, c.status
+	if f.Host == "" && said.phase != "" { // it stands before the dialogue
+		f.Host = refuser(oneLine(s))
+	}
 	f.Provider = e.speaker(who, &f)
 	switch {
 	case c.code/100 == 2 || c.code == 0 && c.taken:
@@ -24,6 +27,9 @@ func (e *Explainer) Reply(who provider.ID, s string) Finding {
 		f.Verdict = e.Rules.Classify(said.outcome(f.Provider))
 	default:
 		f.Verdict = e.Rules.Text(f.Provider, f.Text)
+	}
+	if m := anyAddress.FindStringSubmatch(f.Text); m != nil && f.Recipient == "" && f.Verdict.Blame == classify.BlameRecipient {
+		f.Recipient = m[1]
 	}
 	e.finish(&f)
 	return f
