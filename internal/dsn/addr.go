@@ -55,6 +55,11 @@ func localStart(b []byte, low, at int) int {
 	for i < at && (b[i] == '\'' || b[i] == '`' || b[i] == '=' && !isSRS(b[i:at])) { // quotes around it, "to=user@..."
 		i++
 	}
+	for k := i; k+2 < at; k++ { // in CJK texts no blank stands between words and addresses, but such a mark
+		if wideMark(b[k], b[k+1]) {
+			i = k + 3
+		}
+	}
 	if n := bytes.LastIndexByte(b[i:at], '='); n >= 0 && isKey(b[i:i+n]) {
 		i += n + 1
 	}
@@ -82,12 +87,23 @@ func domainEnd(b []byte, from int) int {
 	}
 	i := from
 	for i < len(b) && i < from+maxDomain && isDomain[b[i]] {
+		if b[i] >= 0x80 && i > from && b[i-1] < 0x80 && b[i-1] != '.' && b[i-1] != '-' { // the next word
+			break
+		}
+		if i+1 < len(b) && wideMark(b[i], b[i+1]) {
+			break
+		}
 		i++
 	}
 	for i > from && (b[i-1] == '.' || b[i-1] == '-' || b[i-1] == '_') {
 		i--
 	}
 	return i
+}
+
+// wideMark tells whether two octets begin a punctuation mark of three: U+2000 to U+203F, U+3000 to U+303F, U+FF00 to U+FF3F.
+func wideMark(a, b byte) bool {
+	return a == 0xe2 && b == 0x80 || a == 0xe3 && b == 0x80 || a == 0xef && b == 0xbc
 }
 
 // firstAddr returns the first address of a field. What stands in angle brackets counts before what stands in a display name.

@@ -15,6 +15,9 @@ import (
 
 // textOf returns the text of an entity in UTF-8.
 func (rd *reader) textOf(h *header, m *media, body []byte) []byte {
+	if len(body) > 2*MaxText {
+		rd.skip("the end of a very long text")
+	}
 	return toUTF8(rd.decode(h, body), m.charset)
 }
 
@@ -96,16 +99,39 @@ func guess(b []byte) encoding.Encoding {
 		b = b[:4<<10]
 	}
 	best, score := encoding.Encoding(charmap.Windows1252), 0
-	for _, e := range []encoding.Encoding{japanese.EUCJP, japanese.ShiftJIS, simplifiedchinese.GB18030} {
-		if s := sense(decodeWith(e, b)); s > score {
+	all := []encoding.Encoding{japanese.ShiftJIS, japanese.EUCJP, simplifiedchinese.GB18030}
+	if !paired(b) {
+		all = all[:1]
+	}
+	for _, e := range all {
+		if s := sense(decodeWith(e, b), e == japanese.ShiftJIS); s > score {
 			best, score = e, s
 		}
 	}
 	return best
 }
 
-// sense scores a text: kana and ideographs speak for it, what could not be decoded and half-width kana speak against it.
-func sense(text []byte) (score int) {
+// paired tells whether octets above ASCII stand side by side, as in the charsets of two octets, and not alone among letters, as
+// in those of Europe.
+func paired(b []byte) bool {
+	pairs, single := 0, 0
+	for i := 0; i < len(b); i++ {
+		switch {
+		case b[i] < 0x80:
+		case i+1 < len(b) && b[i+1] >= 0x80:
+			pairs++
+			i++
+		default:
+			single++
+		}
+	}
+	return pairs > 2*single
+}
+
+// sense scores a text: kana and ideographs speak for it, what could not be decoded and half-width kana speak against it. Where
+// kana are asked for, nothing counts without two of them: the second octets of Shift_JIS are ASCII letters too often.
+func sense(text []byte, kana bool) (score int) {
+	found := 0
 	for _, r := range string(text) {
 		switch {
 		case r == utf8.RuneError:
@@ -114,11 +140,15 @@ func sense(text []byte) (score int) {
 			score -= 2
 		case r >= 0x3040 && r <= 0x30ff, r == 0x3002, r == 0x3001:
 			score += 4
+			found++
 		case r >= 0x4e00 && r <= 0x9fff:
 			score++
 		case r >= 0xe000 && r <= 0xf8ff:
 			score -= 4
 		}
+	}
+	if kana && found < 2 {
+		return 0
 	}
 	return score
 }

@@ -110,13 +110,14 @@ func (rd *reader) mark() {
 		}
 	})
 	rd.cutDoc(end)
+	for _, m := range rd.marks {
+		if m.role == roleNoise && m.end <= len(rd.doc) {
+			rd.erase(m.start, m.end)
+		}
+	}
 	kept := rd.marks[:0]
 	for _, m := range rd.marks {
-		if m.end > len(rd.doc) {
-			continue
-		}
-		if m.role == roleNoise {
-			rd.erase(m.start, m.end)
+		if m.end > len(rd.doc) || m.role == roleNoise || m.role == roleHost && rd.doc[m.start] == noise {
 			continue
 		}
 		kept = append(kept, m)

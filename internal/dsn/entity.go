@@ -32,7 +32,7 @@ func (rd *reader) leaf(h *header, m *media, body []byte, depth int) {
 		m.kind == "text/rfc822-header", m.kind == "message/global-headers", m.kind == "text/rfc822", m.kind == "message/partial":
 		rd.message(rd.decode(h, body), depth)
 	case depth > 0 && attached(h, m):
-		rd.attachment(m)
+		rd.attachment(h, m, body, depth)
 	case m.kind == "text/html", m.kind == "text/x-html":
 		if rd.html == nil {
 			rd.html = rd.textOf(h, m, body)
@@ -51,10 +51,16 @@ func attached(h *header, m *media) bool {
 	return hasFold(d, "attachment") && !hasFold(d, "status") && !hasFold(d, "detail") && !hasFold(d, "report") && !hasFold(d, "error")
 }
 
-func (rd *reader) attachment(m *media) {
-	if m.is("text") {
-		rd.skip("an attached file of text")
+// attachment passes over a file, unless it is the header of the original.
+func (rd *reader) attachment(h *header, m *media, body []byte, depth int) {
+	if !m.is("text") {
+		return
 	}
+	if b := rd.decode(h, body); looksLikeHeader(b) {
+		rd.message(b, depth)
+		return
+	}
+	rd.skip("an attached file of text")
 }
 
 // message takes a message, or the header of one, that stands inside: most often the one that a report is about.

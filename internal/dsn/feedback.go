@@ -36,7 +36,7 @@ func (rd *reader) readFeedback() {
 			o.Reporter = strings.ToLower(firstWord(host))
 		}
 	}
-	if v := rd.top.get(fieldComplaint); r.Recipient == "" && v != nil {
+	if v := rd.top.get(fieldComplaint); r.Recipient == "" && bytes.IndexByte(v, '@') > 0 {
 		r.Recipient = bareAddr(unfolded(v))
 	}
 	if r.Recipient == "" {

@@ -47,7 +47,7 @@ func statusInside(b []byte) int {
 // looksLikeHeader tells whether a text begins as the header of a message does.
 func looksLikeHeader(b []byte) bool {
 	b = bytes.TrimLeft(b, "\n")
-	for range 3 {
+	for range 6 {
 		line, rest := cutLine(b)
 		if foldedAt(line, 0, "received: ") || foldedAt(line, 0, "return-path:") || foldedAt(line, 0, "message-id:") {
 			return true
@@ -151,7 +151,7 @@ func (rd *reader) field(g *group, name, value []byte) {
 		g.Status = findStatus(unfolded(value))
 	case "remote-mta":
 		_, host := typed(value)
-		g.Host = strings.ToLower(strings.Trim(firstWord(host), "[]()<>,;"))
+		g.Host = strings.ToLower(strings.Trim(firstWord(host), "[]()<>,;."))
 	case "diagnostic-code":
 		if g.Text == "" {
 			g.diagType, g.Text = typed(value)
@@ -303,8 +303,18 @@ func (rd *reader) phraseIn(r *Result, s string) {
 		switch {
 		case p.role == rolePhase && !r.PhaseKnown:
 			r.Phase, r.PhaseKnown = outcome.Phase(p.n), true
-		case p.role == roleHost && r.Host == "" && (end == p.size || !isWord(s[end-p.size-1])):
+		case p.role == roleHost && r.Host == "" && ofServer(s[:end-p.size]):
 			r.Host = hostAt([]byte(s[end:min(len(s), end+300)]))
 		}
 	})
+}
+
+// ofServer tells whether a word for a host, before which the text stands, is about the server that refused, and not about us.
+func ofServer[T string | []byte](before T) bool {
+	n := len(before)
+	if n > 0 && isWord(before[n-1]) {
+		return false
+	}
+	tail := []byte(before[max(0, n-9):])
+	return !hasFold(tail, "client ") && !hasFold(tail, "sending ") && !hasFold(tail, "your ")
 }

@@ -2,6 +2,7 @@ package dsn
 
 import (
 	"bytes"
+	"slices"
 	"strings"
 
 	"ukai/internal/outcome"
@@ -23,6 +24,8 @@ type prose struct {
 	n       int  // number of the line
 	flush   bool // the last recipient stood at the start of a line that was not indented, with a colon behind it
 	spoken  string
+	weak    bool     // the address stands behind "To:" alone, which may be a field of the original
+	weaks   []string // addresses of which nothing better is known
 }
 
 // talk is a reply in a transcript (">>> RCPT TO:<a@b>", "<<< 550 no").
@@ -32,6 +35,7 @@ type talk struct {
 	known bool
 	text  string
 	host  string
+	more  bool // another line of the reply follows
 }
 
 // prose reads the document.
@@ -64,6 +68,7 @@ func (p *prose) line(from, end int) {
 		p.gap = false
 		return
 	}
+	p.weak = false
 	addr, leads := p.recipient(from, end, marks)
 	if addr != "" {
 		p.begin(addr)
@@ -101,7 +106,7 @@ func labelled(marks []mark, end int) bool {
 // hosts takes the name of the server that refused.
 func (p *prose) hosts(marks []mark) {
 	for _, m := range marks {
-		if m.role != roleHost || m.start > 0 && isWord(p.rd.doc[m.start-1]) {
+		if m.role != roleHost || !ofServer(p.rd.doc[max(0, m.start-16):m.start]) {
 			continue
 		}
 		if h := hostAt(p.rd.doc[m.end:min(len(p.rd.doc), m.end+maxDomain)]); h != "" {
@@ -177,6 +182,7 @@ func (p *prose) labels(from, s int, marks []mark) bool {
 		}
 		gap := bytes.TrimLeft(doc[m.end:from+s], " :<'\"([")
 		if len(gap) == 0 || foldedAt(gap, 0, "rfc822;") || foldedAt(gap, 0, "smtp:") {
+			p.weak = m.size == len("to:") && m.start == from
 			return true
 		}
 	}
@@ -210,6 +216,17 @@ func (p *prose) begin(addr string) {
 		return
 	}
 	p.results = append(p.results, Result{Recipient: addr})
+	if p.weak {
+		p.weaks = append(p.weaks, addr)
+	}
+}
+
+// dropWeak drops the recipients that stand behind "To:" alone if there are others.
+func (p *prose) dropWeak() {
+	if len(p.weaks) == 0 || len(p.weaks) >= len(p.results) {
+		return
+	}
+	p.results = slices.DeleteFunc(p.results, func(r Result) bool { return slices.Contains(p.weaks, r.Recipient) })
 }
 
 // close ends the text of the last recipient.
@@ -250,17 +267,28 @@ func appendClean(to, text []byte) []byte {
 
 // transcript reads a line of the dialogue with a server, as Sendmail and others quote it. Only refusals count.
 func (p *prose) transcript(line []byte) bool {
-	i := bytes.Index(line[:min(len(line), 16)], []byte(">>> "))
-	j := bytes.Index(line[:min(len(line), 16)], []byte("<<< "))
-	switch {
-	case i == 0, i > 0 && foldedAt(line, 0, "sent"):
-		p.sent(line[i+4:])
-	case j == 0, j > 0 && foldedAt(line, 0, "received"):
-		p.heard(line[j+4:])
-	default:
-		return false
+	head := line[:min(len(line), 48)]
+	for _, a := range arrows {
+		i := bytes.Index(head, a.mark)
+		if i < 0 || i > 0 && head[i-1] != ' ' || i > 0 && !a.behind && !foldedAt(line, 0, "sent") && !foldedAt(line, 0, "received") {
+			continue
+		}
+		if a.sent {
+			p.sent(line[i+len(a.mark):])
+		} else {
+			p.heard(line[i+len(a.mark):])
+		}
+		return true
 	}
-	return true
+	return false
+}
+
+// arrows mark what was sent and what was heard; behind: something else, such as the time, may stand before it.
+var arrows = []struct {
+	mark         []byte
+	sent, behind bool
+}{
+	{[]byte(">>> "), true, false}, {[]byte("<<< "), false, false}, {[]byte("--> "), true, true}, {[]byte("<-- "), false, true},
 }
 
 // commands are the beginnings of what is sent, with the phase.
@@ -289,15 +317,17 @@ func (p *prose) sent(command []byte) {
 
 // heard takes a line of a reply.
 func (p *prose) heard(reply []byte) {
-	if len(reply) < 3 || reply[0] != '4' && reply[0] != '5' || !isDigit(reply[1]) || len(p.talks) >= MaxResults {
+	if len(reply) < 3 || reply[0] != '4' && reply[0] != '5' || !isDigit(reply[1]) || !isDigit(reply[2]) || len(p.talks) >= MaxResults {
 		return
 	}
 	t := p.command
 	t.text = oneLine(reply[:min(len(reply), MaxReason)])
-	if n := len(p.talks); n > 0 && p.talks[n-1].addr == t.addr && p.talks[n-1].phase == t.phase && len(p.talks[n-1].text) < MaxReason {
+	if n := len(p.talks); n > 0 && p.talks[n-1].more && len(p.talks[n-1].text) < MaxReason && p.talks[n-1].text[:3] == t.text[:min(3, len(t.text))] {
 		p.talks[n-1].text += " " + t.text
+		p.talks[n-1].more = reply[min(3, len(reply)-1)] == '-'
 		return
 	}
+	t.more = reply[min(3, len(reply)-1)] == '-' // RFC 5321, section 4.2.1
 	if t.host == "" {
 		t.host = p.host
 	}
@@ -308,6 +338,7 @@ func (p *prose) heard(reply []byte) {
 // recipients or before all of them.
 func (p *prose) settle() {
 	p.spoken = oneLine(p.loose)
+	p.dropWeak()
 	rest := ""
 	for i := len(p.results) - 1; i >= 0; i-- {
 		r := &p.results[i]
@@ -322,7 +353,7 @@ func (p *prose) settle() {
 	}
 	for i := range p.results {
 		r := &p.results[i]
-		p.hear(r)
+		p.hear(r, true)
 		if r.Text == "" {
 			r.Text = clone(p.spoken, MaxReason)
 		}
@@ -342,13 +373,18 @@ func (p *prose) fromTalks() {
 	}
 }
 
-// hear gives a result its reply in the transcript: the one to its own RCPT, or else the last one that concerns all.
-func (p *prose) hear(r *Result) {
+// hear gives a result its reply in the transcript: the one to its own RCPT, or, where all may count, one that concerns all: the
+// first final one (what follows, such as "no valid recipients", is a consequence), or else the last.
+func (p *prose) hear(r *Result, all bool) {
 	var best *talk
 	for i := range p.talks {
 		t := &p.talks[i]
 		own := strings.EqualFold(t.addr, r.Recipient)
-		if own || t.addr == "" && (best == nil || best.addr == "") {
+		if !own && (!all || t.addr != "") {
+			continue
+		}
+		bestOwn := best != nil && strings.EqualFold(best.addr, r.Recipient)
+		if best == nil || own && !bestOwn || own == bestOwn && best.text[0] != '5' {
 			best = t
 		}
 	}

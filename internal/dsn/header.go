@@ -41,7 +41,7 @@ var fieldNames = map[string]fieldID{
 	"x-autoreply": fieldReplier, "x-autorespond": fieldReplier, "x-auto-reply": fieldReplier, "x-autoresponse": fieldReplier, "x-autoreply-from": fieldReplier,
 	"x-mail-autoreply": fieldReplier, "x-ms-exchange-inbox-rules-loop": fieldReplier, "x-vacation": fieldReplier, "x-autoresponder": fieldReplier,
 	"x-ms-exchange-message-is-ndr": fieldSpoken, "x-delivery-status": fieldSpoken,
-	"x-hmxmroriginalrecipient": fieldComplaint,
+	"x-hmxmroriginalrecipient": fieldComplaint, "x-apple-unsubscribe": fieldComplaint,
 	"to":                       fieldTo, "delivered-to": fieldTo, "x-original-to": fieldTo, "envelope-to": fieldTo, "x-envelope-to": fieldTo,
 	"x-delivered-to": fieldTo, "resent-to": fieldTo, "apparently-to": fieldTo, "x-rcpt-to": fieldTo, "x-forwarded-to": fieldTo, "cc": fieldTo,
 }
@@ -109,7 +109,7 @@ func (rd *reader) splitHeader(b []byte) (h header, body []byte) {
 			h.add(name, value)
 			seen = true
 		case !seen && mailboxLine(line):
-		case blank(line) && seen, !fieldFollows(rest):
+		case blank(line) && seen, line[0] == '-' && len(line) > 1 && line[1] == '-', !fieldFollows(rest): // a delimiter is no part of a header
 			return h, b
 		}
 		b = rest
@@ -160,7 +160,7 @@ func cutField(line []byte) (name, value []byte, ok bool) {
 		switch {
 		case c == ':':
 			name = bytes.TrimRight(line[:i], " \t")
-			return name, bytes.TrimLeft(line[i+1:], " \t"), len(name) > 0
+			return name, bytes.TrimLeft(line[i+1:], " \t"), len(name) > 0 && !bytes.HasPrefix(line[i+1:], []byte("//")) // a URL
 		case c == ' ' || c == '\t':
 			if i == 0 || i+1 == len(line) || line[i+1] != ':' {
 				return nil, nil, false

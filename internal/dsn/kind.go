@@ -54,11 +54,41 @@ func (rd *reader) reported() {
 	for i := range o.Results {
 		r := &o.Results[i]
 		r.Words = p.about(r.Recipient, len(o.Results) == 1)
-		if r.Reply.Code == 0 {
-			p.hear(r)
+		p.quote(r, len(o.Results) == 1)
+		if r.Text == "" && r.Reply.Code == 0 {
+			if reply, _ := parseReply(r.Words); reply.Code >= 400 {
+				r.Reply = reply
+			}
 		}
-		if r.Host == "" && len(o.Results) == 1 && len(p.results) == 1 {
-			r.Host = p.results[0].Host
+		p.complete(r, len(o.Results) == 1)
+	}
+}
+
+// quote adds what the transcript says: as the reply, or, where the fields have one already, to the words.
+func (p *prose) quote(r *Result, only bool) {
+	if r.Reply.Code == 0 {
+		p.hear(r, true)
+		return
+	}
+	heard := *r
+	if p.hear(&heard, only); heard.Reply.Code != 0 && heard.Reply.String() != r.Reply.String() {
+		r.Words = clone(heard.Reply.String()+" "+r.Words, MaxReason)
+		r.Phase, r.PhaseKnown = heard.Phase, heard.PhaseKnown
+	}
+}
+
+// complete adds to a result what only the words for people say of its recipient.
+func (p *prose) complete(r *Result, only bool) {
+	for i := range p.results {
+		x := &p.results[i]
+		if !strings.EqualFold(x.Recipient, r.Recipient) && !(only && len(p.results) == 1) {
+			continue
+		}
+		if r.Host == "" {
+			r.Host = x.Host
+		}
+		if !r.PhaseKnown {
+			r.Phase, r.PhaseKnown = x.Phase, x.PhaseKnown
 		}
 	}
 }
@@ -92,8 +122,8 @@ func (rd *reader) byWords(s signs) {
 	auto := rd.automatic(s)
 	switch {
 	case weight >= sure && !(auto && weight < 2*sure && !s.report && !s.daemon):
-	case s.failed, weight > 0 && (s.report || s.daemon || s.spoken), s.report && s.daemon, s.spoken && s.report:
-		if auto && weight == 0 && !s.failed {
+	case s.failed, weight > 0 && (s.report || s.daemon || s.spoken), weight > 1 && s.empty && !auto, s.report && s.daemon, s.spoken && s.report:
+		if auto && weight == 0 && !s.failed && (s.auto || s.replies || !s.daemon || !s.report) {
 			o.Kind = AutoReply
 			return
 		}
@@ -137,7 +167,7 @@ func (rd *reader) unnamed(p *prose) {
 	}
 	for _, a := range all {
 		r := Result{Recipient: a, Text: clone(p.spoken, MaxReason), Host: p.host}
-		p.hear(&r)
+		p.hear(&r, true)
 		if r.Text == "" && r.Reply.Code != 0 {
 			r.Text = clone(r.Reply.String(), MaxReason)
 		}
@@ -151,6 +181,9 @@ func (rd *reader) mentioned() string {
 	doc := rd.doc[:min(len(rd.doc), 2*MaxReason)]
 	for s, e := findAddr(doc, 0); e > 0; s, e = findAddr(doc, e) {
 		a := doc[s:e]
+		if before := bytes.TrimRight(doc[:s], " :<\"'("); foldedAt(before, len(before)-4, "from") || foldedAt(before, len(before)-6, "sender") {
+			continue
+		}
 		if !contains(rd.out.To, a) && !strings.EqualFold(rd.out.From, string(a)) && !foldedAt(a, 0, "postmaster") && !foldedAt(a, 0, "mailer-daemon") {
 			return string(a)
 		}
@@ -177,11 +210,21 @@ func (rd *reader) opening() (weight int, name string) {
 			continue
 		}
 		f := &v.forms[m.n]
+		if f.Weight == 1 && !rd.atOnce(m.start) {
+			continue
+		}
 		if f.Weight > weight {
 			weight, name = f.Weight, f.Name
 		}
 	}
 	return weight, name
+}
+
+// atOnce tells whether a place of the document lies in its first sentence: a line, and one more if that is a short one.
+func (rd *reader) atOnce(at int) bool {
+	before := bytes.TrimLeft(rd.doc[:at], " \n")
+	n := bytes.IndexByte(before, '\n')
+	return n < 0 || n < 20 && bytes.Count(before, []byte("\n")) < 3
 }
 
 // signs are what the header says of the kind of a mail.

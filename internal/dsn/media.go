@@ -140,7 +140,7 @@ func hasFold(b []byte, word string) bool {
 
 // foldedAt tells whether the word, which is in lower case, stands at b[i:] in any case of ASCII.
 func foldedAt(b []byte, i int, word string) bool {
-	if i+len(word) > len(b) {
+	if i < 0 || i+len(word) > len(b) {
 		return false
 	}
 	for k := 0; k < len(word); k++ {

@@ -82,7 +82,7 @@ func (rd *reader) read(b []byte) {
 	rd.describe(&head)
 	rd.entity(&head, body, 0)
 	rd.judge()
-	if rd.out.Kind == Ordinary && !rd.nested {
+	if o := rd.out; !rd.nested && (o.Kind == Ordinary || o.Kind == Bounce && o.Format == "") {
 		rd.forwarded()
 	}
 }
@@ -104,7 +104,7 @@ func (rd *reader) forwarded() {
 	for _, b := range rd.inner {
 		in := &reader{out: &Reading{Kind: Ordinary}, nested: true, parts: rd.parts, decoded: rd.decoded}
 		in.read(b)
-		if in.out.Kind == Ordinary || in.out.Kind == AutoReply {
+		if in.out.Format == "" || in.out.Kind == Ordinary || in.out.Kind == AutoReply {
 			continue
 		}
 		for _, a := range rd.out.To {

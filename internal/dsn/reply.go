@@ -67,7 +67,7 @@ func introduced(before, after string) bool {
 	if before == "" || strings.IndexByte(":;<>(\"'[", before[len(before)-1]) >= 0 {
 		return true
 	}
-	st, _ := mail.ParseStatus(strings.TrimLeft(after, "- "))
+	st, _ := mail.ParseStatus(strings.TrimLeft(after, "- '\"<([#"))
 	return st.Class != 0
 }
 

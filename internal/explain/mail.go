@@ -146,6 +146,7 @@ const (
 	nothing = iota // unclassified
 	expired        // only that the time was over
 	coded          // by the code alone
+	loose          // a policy that nobody explains
 	named          // a cause
 )
 
@@ -158,6 +159,8 @@ func telling(v *classify.Verdict) int {
 		return expired
 	case strings.HasPrefix(v.Rule, "status."), strings.HasPrefix(v.Rule, "perhaps."), strings.HasSuffix(v.Rule, "-status"):
 		return coded
+	case v.Class == "policy" && v.Rule == "policy.policy":
+		return loose
 	}
 	return named
 }
