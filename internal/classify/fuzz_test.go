@@ -76,3 +76,39 @@ func FuzzClassify(f *testing.F) {
 		}
 	})
 }
+
+// FuzzRuleFile reads a file that an admin may have written: it is refused with reasons, or its rules can be used.
+func FuzzRuleFile(f *testing.F) {
+	names, err := embedded.ReadDir("rules")
+	if err != nil {
+		f.Fatal(err)
+	}
+	for _, n := range names {
+		b, err := embedded.ReadFile("rules/" + n.Name())
+		if err != nil {
+			f.Fatal(err)
+		}
+		f.Add(b[:min(len(b), 3000)])
+	}
+	f.Add([]byte(partner("policy")))
+	f.Add([]byte("providers = [\"google\"]\nmarks = [\"x y\"]\nnamed = [\"on \"]\n[[list]]\nname = \"l\"\nany = [\"qq\"]\ndomain = true\n[[phase]]\nphase = \"rcpt\"\nany = [\"in reply to rcpt\"]\n[[rule]]\nname=\"a\"\nclass=\"policy\"\nlists=\"any\"\ncodes=[\"5\"]\nstatuses=[\"x.7.1-9\"]\nphases=[\"mail\"]\nonly=true\ncode='(x+)'\nexample=\"550 qq\"\nphase=\"mail\"\nsource=\"s\"\nalso=[\"*\"]\n"))
+	f.Fuzz(func(t *testing.T, b []byte) {
+		file, err := parseFile("fuzz.toml", b)
+		if err != nil {
+			if err.Error() == "" {
+				t.Error("refused without a word")
+			}
+			return
+		}
+		r, err := compile([]*File{file})
+		if err != nil {
+			t.Fatal(err)
+		}
+		r.Check()
+		r.Conflicts()
+		for i := range r.rules {
+			r.Nearest(r.rules[i].rule.Example, 2)
+			r.Text("google", r.rules[i].rule.Example)
+		}
+	})
+}

@@ -39,7 +39,7 @@ func (r *Rules) Text(who provider.ID, s string) Verdict {
 	l := r.newLook(who)
 	defer l.done()
 	l.text.reset(0, mail.Status{}, netip.Addr{})
-	l.text.add(s)
+	l.text.add(fromQmail(s))
 	return l.judge(nil)
 }
 

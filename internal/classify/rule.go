@@ -11,8 +11,8 @@ import (
 // Rule says what some replies mean. All its conditions must hold; the first rule that fits wins, those of the provider that
 // speaks before all others, then by the order of the files, then by the order in the file.
 type Rule struct {
-	Name  string `toml:"name"`  // FILE.NAME is what a verdict shows; unique in its file
-	Class string `toml:"class"` // one of Classes
+	Name  string `toml:"name" json:"name,omitempty"`   // FILE.NAME is what a verdict shows; unique in its file
+	Class string `toml:"class" json:"class,omitempty"` // one of Classes
 
 	Phrases
 	Reply
@@ -23,54 +23,54 @@ type Rule struct {
 
 // Phrases are the words of the text: each of All, one of Any, none of None. See phrase for how they are written.
 type Phrases struct {
-	All  []string `toml:"all"`
-	Any  []string `toml:"any"`
-	None []string `toml:"none"`
+	All  []string `toml:"all" json:"all,omitempty"`
+	Any  []string `toml:"any" json:"any,omitempty"`
+	None []string `toml:"none" json:"none,omitempty"`
 	// Lists asks for a blocklist that lists.toml knows, anywhere in the text: "ip", "domain" or "any".
-	Lists string `toml:"lists"`
+	Lists string `toml:"lists" json:"lists,omitempty"`
 }
 
 // Reply is what else is known of a reply. Empty fields ask for nothing.
 type Reply struct {
 	// Codes are reply codes or their beginnings: "550", "4".
-	Codes []string `toml:"codes"`
+	Codes []string `toml:"codes" json:"codes,omitempty"`
 	// Statuses are enhanced codes; x stands for 4 or 5, a detail may be a range: "x.7.1", "5.7.606-649", "x.1.x".
-	Statuses []string `toml:"statuses"`
-	Phases   []string `toml:"phases"` // "greeting", ...: see outcome.Phase
+	Statuses []string `toml:"statuses" json:"statuses,omitempty"`
+	Phases   []string `toml:"phases" json:"phases,omitempty"` // "greeting", ...: see outcome.Phase
 	// Only asks that the provider of the file is known to speak: by the outcome, or by a mark in the text.
-	Only bool `toml:"only"`
+	Only bool `toml:"only" json:"only,omitempty"`
 }
 
 // Override is what differs from the class, and what the text always tells.
 type Override struct {
-	Blame      Blame  `toml:"blame"`
-	Scope      Scope  `toml:"scope"`
-	Detour     *bool  `toml:"detour"`
-	Reputation *bool  `toml:"reputation"`
-	List       string `toml:"list"` // the blocklist or vendor, where the text does not name it in a way that lists.toml knows
+	Blame      Blame  `toml:"blame" json:"blame,omitempty"`
+	Scope      Scope  `toml:"scope" json:"scope,omitempty"`
+	Detour     *bool  `toml:"detour" json:"detour,omitempty"`
+	Reputation *bool  `toml:"reputation" json:"reputation,omitempty"`
+	List       string `toml:"list" json:"list,omitempty"` // the blocklist or vendor, where the text does not name it in a way that lists.toml knows
 	// Code is a regular expression for the provider's own code (its first group, or all of it). It sees the text in lower case;
 	// the verdict shows the code in upper case.
-	Code string `toml:"code"`
+	Code string `toml:"code" json:"code,omitempty"`
 }
 
 // Proof is what a rule is tested with.
 type Proof struct {
-	Example string `toml:"example"`
+	Example string `toml:"example" json:"example,omitempty"`
 	// Phase is the phase of the example, where the rule needs one.
-	Phase  string `toml:"phase"`
-	Want   Want   `toml:"want"`
-	Source string `toml:"source"` // where the reply is documented, or was seen
+	Phase  string `toml:"phase" json:"phase,omitempty"`
+	Want   Want   `toml:"want" json:"want,omitzero"`
+	Source string `toml:"source" json:"source,omitempty"` // where the reply is documented, or was seen
 	// Also names rules of another class whose examples this one fits too, so that it matters which of them is asked first;
 	// "*" is for rules that are asked last and fit what others explain better. See Rules.Conflicts.
-	Also []string `toml:"also"`
+	Also []string `toml:"also" json:"also,omitempty"`
 }
 
 // Want is what the verdict on the example has to say.
 type Want struct {
-	IP   string `toml:"ip"`
-	URL  string `toml:"url"`
-	List string `toml:"list"`
-	Code string `toml:"code"`
+	IP   string `toml:"ip" json:"ip,omitempty"`
+	URL  string `toml:"url" json:"url,omitempty"`
+	List string `toml:"list" json:"list,omitempty"`
+	Code string `toml:"code" json:"code,omitempty"`
 }
 
 // statuses is one condition on the enhanced status; class 0 stands for 4 and 5, subject and from -1 for any.

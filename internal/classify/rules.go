@@ -89,3 +89,37 @@ func (r *Rules) Rule(name string) (Rule, bool) {
 	}
 	return Rule{}, false
 }
+
+// Described is a rule with its full name and the file it comes from.
+type Described struct {
+	Name      string   `json:"name"`                // FILE.NAME, as verdicts show it
+	File      string   `json:"file"`                // base name without ".toml"
+	Title     string   `json:"title,omitempty"`     // of the file
+	Providers []string `json:"providers,omitempty"` // whose replies they are
+	Order     int      `json:"order"`               // of the file; 0 for those of an admin
+	Rule      Rule     `json:"rule"`
+}
+
+// All returns every rule, in the order in which they are asked.
+func (r *Rules) All() []Described {
+	out := make([]Described, len(r.rules))
+	for i := range r.rules {
+		out[i] = r.describe(&r.rules[i])
+	}
+	return out
+}
+
+// Describe returns the rule that a verdict names.
+func (r *Rules) Describe(name string) (Described, bool) {
+	for i := range r.rules {
+		if r.rules[i].name == name {
+			return r.describe(&r.rules[i]), true
+		}
+	}
+	return Described{}, false
+}
+
+func (r *Rules) describe(x *compiled) Described {
+	f := r.files[x.file]
+	return Described{Name: x.name, File: f.name, Title: f.Title, Providers: f.Providers, Order: f.Order, Rule: *x.rule}
+}
