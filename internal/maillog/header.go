@@ -69,6 +69,9 @@ func (p *Parser) split(b []byte, r *record) bool {
 // stamp reads the time in whichever form it is. For the forms without a host behind it, it leaves a tag.
 func (p *Parser) stamp(b []byte, r *record) (n int) {
 	r.tag = nil
+	if len(b) == 0 {
+		return 0
+	}
 	switch c := b[0]; {
 	case c >= 'A' && c <= 'S':
 		r.moment, n = p.clock.bsd(b)

@@ -23,7 +23,7 @@ type input struct {
 }
 
 // block is how much is read at once: large enough that the calls do not show, small enough for the cache of a processor.
-const block = 256 << 10
+const block = 128 << 10
 
 // maxWindow bounds the memory of a zstd stream: 8 MB is what every reader must give (RFC 8878, section 3.1.1.1.2), and what
 // all levels of zstd but --ultra and --long keep to.
@@ -162,11 +162,14 @@ func (l *lines) next() (line []byte, ok bool) {
 	}
 }
 
-// fill reads a block behind what is there.
+// fill reads behind what is there; only a line that is longer than the buffer makes it grow.
 func (l *lines) fill() {
-	if len(l.buf)-l.to < block && l.from > 0 {
+	if l.from > 0 {
 		copy(l.buf, l.buf[l.from:l.to])
 		l.from, l.to = 0, l.to-l.from
+	}
+	if l.to == len(l.buf) {
+		l.buf = append(l.buf, make([]byte, len(l.buf))...)
 	}
 	var n int
 	for tries := 0; n == 0 && l.err == nil; tries++ {
@@ -174,7 +177,7 @@ func (l *lines) fill() {
 			l.err = io.ErrNoProgress
 			return
 		}
-		n, l.err = l.r.Read(l.buf[l.to:min(len(l.buf), l.to+block)])
+		n, l.err = l.r.Read(l.buf[l.to:])
 	}
 	l.to += n
 }
@@ -194,6 +197,3 @@ func (l *lines) skip() bool {
 	}
 	return false
 }
-
-// space is what lines needs as a buffer.
-func space() []byte { return make([]byte, MaxLine+2*block) }

@@ -35,8 +35,9 @@ func Open(paths []string, o Options) (*Set, error) {
 			return nil, err
 		}
 	}
+	p, buf := NewParser(s.opt), make([]byte, block)
 	for i := range s.inputs {
-		s.inputs[i].look(&s.opt)
+		s.inputs[i].look(p, buf)
 	}
 	slices.SortStableFunc(s.inputs, func(a, b input) int {
 		if d := cmp.Compare(rank(&a), rank(&b)); d != 0 {
@@ -139,7 +140,7 @@ func (s *Set) addMultilog(dir string) error {
 }
 
 // look finds the time of the first line. Trouble is left to Read, which tells of it.
-func (in *input) look(o *Options) {
+func (in *input) look(p *Parser, buf []byte) {
 	if in.path == "-" || in.size == 0 {
 		return
 	}
@@ -148,9 +149,9 @@ func (in *input) look(o *Options) {
 		return
 	}
 	defer r.Close()
-	p := NewParser(*o)
-	p.clock.restart(anchor(in.mod, o.Now))
-	l := newLines(io.LimitReader(r, block), make([]byte, 2*block))
+	p.clock.restart(anchor(in.mod, p.opt.Now))
+	p.last, p.journal.active = moment{}, false
+	l := newLines(io.LimitReader(r, block), buf)
 	for range 1000 {
 		b, ok := l.next()
 		if !ok {
@@ -160,7 +161,7 @@ func (in *input) look(o *Options) {
 			p.line(b)
 		}
 		if p.last.ok {
-			in.when = p.last.time(o.Location)
+			in.when = p.last.time(p.opt.Location)
 			return
 		}
 	}
@@ -189,7 +190,7 @@ func (s *Set) Paths() []string {
 // that of ctx; the Stats are right up to there. Trouble with a file is no error: it stands in Stats.Skipped, and the next one is
 // read.
 func (s *Set) Read(ctx context.Context, emit func(*Event) error) (Stats, error) {
-	w := &walk{set: s, p: NewParser(s.opt), emit: emit, buf: space()}
+	w := &walk{set: s, p: NewParser(s.opt), emit: emit, buf: make([]byte, block)}
 	var err error
 	for i := range s.inputs {
 		if err = w.file(ctx, &s.inputs[i]); err != nil {
@@ -236,6 +237,7 @@ func (w *walk) file(ctx context.Context, in *input) error {
 	p.stats.Lines += l.tooLong
 	p.stats.TooLong += l.tooLong
 	p.stats.Bytes += l.skipped
+	w.buf = l.buf
 	w.account(in, l, p.stats.Lines-before)
 	return err
 }

@@ -240,8 +240,8 @@ func zone(b []byte) (east int64, n int, ok bool) {
 	return east, n + rest + 2, true
 }
 
-// tai reads the label of a TAI64N stamp, "@" and 24 hexadecimal digits. Labels begin 2^62 seconds before 1970 TAI; what
-// daemontools writes has no table of leap seconds, it adds the ten of 1972 and no others.
+// tai reads the label of a TAI64N stamp, "@" and 24 hexadecimal digits. Labels count from 2^62 seconds before 1970 TAI. multilog
+// has no table of leap seconds: it adds the ten of 1972 to the clock of the machine and no others, and so they are taken off.
 func tai(b []byte) (m moment, n int) {
 	if len(b) < 25 || b[0] != '@' {
 		return m, 0
