@@ -10,7 +10,7 @@ import (
 
 // Knowledge is what a source needs to say what a reply means. Both are safe for concurrent use.
 type Knowledge struct {
-	Judge     *classify.Rules
+	Judge     classify.Judge
 	Providers *provider.Catalogue
 }
 

@@ -19,7 +19,7 @@ import (
 type Parts struct {
 	Health    *health.Book
 	Journal   *journal.Journal
-	Judge     *classify.Rules
+	Rules     *classify.Live
 	Providers *provider.Catalogue
 	// Lookup asks who receives for a domain, by its MX; "" when nobody knows. It is called by a few goroutines of the Hub, never
 	// by a source, with a deadline in ctx.
@@ -143,7 +143,7 @@ type runner struct {
 	mu      sync.Mutex // guards the fields below
 	since   time.Time
 	trouble error
-	told    string // the trouble that the log has
+	at      time.Time // of the trouble
 	counts  Counts
 }
 
@@ -196,11 +196,11 @@ var errEnded = errors.New("the source ended by itself")
 
 // tell puts the trouble of a source into Status, and into the log when it is another one than before.
 func (h *Hub) tell(r *runner, err error) {
+	before := r.status().Trouble
 	r.mu.Lock()
-	r.trouble = err
-	again := r.told == err.Error()
-	r.told = err.Error()
+	r.trouble, r.at = err, time.Now()
 	r.mu.Unlock()
+	again := before != nil && before.Error() == err.Error()
 	if !again {
 		h.Log.Warn("source stopped, it is tried again", "source", r.Source.Name(), "error", err)
 	}

@@ -47,10 +47,11 @@ type house struct {
 func newHouse(t *testing.T, o Options) *house {
 	t.Helper()
 	x := &house{t: t, log: &logs{}}
-	var err error
-	if x.know.Judge, err = classify.Load(); err != nil {
+	rules, err := classify.NewLive("")
+	if err != nil {
 		t.Fatal(err)
 	}
+	x.know.Judge = rules
 	if x.know.Providers, err = provider.Load(); err != nil {
 		t.Fatal(err)
 	}
@@ -60,7 +61,7 @@ func newHouse(t *testing.T, o Options) *house {
 	}
 	x.Hub = New(Parts{
 		Health: health.New(health.Options{Sources: sourcesOf(o)}, x.log.logger()), Journal: j,
-		Judge: x.know.Judge, Providers: x.know.Providers, Log: x.log.logger(),
+		Rules: rules, Providers: x.know.Providers, Log: x.log.logger(),
 		Seen: func(o *Observation) { x.seen = append(x.seen, *o) },
 	}, o)
 	return x

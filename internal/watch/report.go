@@ -40,7 +40,7 @@ func (h *Hub) report(ctx context.Context, m Mail, r *dsn.Reading, see func(Obser
 		return false
 	}
 	sent := h.ofOurs(ctx, &m, r)
-	found := (&explain.Explainer{Rules: h.Judge, Providers: h.Providers}).Reading(r)
+	found := (&explain.Explainer{Rules: h.Rules.Rules(), Providers: h.Providers}).Reading(r)
 	for i := range found {
 		o := observed(&m, r, &found[i])
 		if sent != nil && !sent.complete(&o) {

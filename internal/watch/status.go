@@ -41,11 +41,12 @@ func (h *Hub) Status() []Status {
 func (r *runner) status() Status {
 	r.mu.Lock()
 	s := Status{Name: r.Source.Name(), Since: r.since, Counts: r.counts, Trouble: r.trouble}
+	at := r.at
 	r.mu.Unlock()
 	if g, ok := r.Source.(interface{ Gauge() Gauge }); ok {
 		now := g.Gauge()
 		s.Kind, s.Where, s.Contact, s.Read = now.Kind, now.Where, now.Contact, now.Read
-		if now.Trouble != nil {
+		if now.Trouble != nil || now.Contact.After(at) { // it is there again
 			s.Trouble = now.Trouble
 		}
 	}
@@ -59,7 +60,7 @@ func (r *runner) count(add func(*Counts)) {
 	}
 	r.mu.Lock()
 	add(&r.counts)
-	r.trouble, r.told = nil, ""
+	r.trouble = nil
 	r.mu.Unlock()
 }
 
