@@ -1,6 +1,9 @@
 // Command classify measures package classify on a file of labelled texts.
 //
 //	go run ./bench/classify -items items.jsonl -out predictions.jsonl [-rounds 200]
+//	go run ./bench/classify reports [-n 2000] [-rounds 20]
+//
+// The second form measures how fast delivery reports are read and judged; it makes them itself.
 //
 // An item is one JSON object a line: id, kind (smtp_response, log_line) and text; reply instead of text where a log line
 // has been taken apart already; provider where it is known. The predictions are one object a line: id, class, blame, scope,
@@ -44,6 +47,13 @@ type prediction struct {
 }
 
 func main() {
+	if len(os.Args) > 1 && os.Args[1] == "reports" {
+		if err := reports(os.Args[2:]); err != nil {
+			fmt.Fprintln(os.Stderr, err)
+			os.Exit(1)
+		}
+		return
+	}
 	items := flag.String("items", "", "file of labelled texts, JSON lines")
 	out := flag.String("out", "", "file for the predictions; none are written without it")
 	rounds := flag.Int("rounds", 0, "how often to judge all texts for the measurement of speed")

@@ -40,10 +40,20 @@ func (rd *reader) addDoc(b []byte) {
 	for len(b) > 0 {
 		var line []byte
 		line, b = cutLine(b)
+		before := len(rd.doc)
 		rd.addLine(line)
+		if len(line) > 9 && headerBegins(line) && !bare(rd.doc[:min(before, 512)]) {
+			break // nothing behind it is the reporter's
+		}
 	}
 	s.end = len(rd.doc)
 	rd.sources = append(rd.sources, s)
+}
+
+// headerBegins tells whether a line is the first of the header of a message that was on its way.
+func headerBegins(line []byte) bool {
+	c := line[0] | 0x20
+	return c == 'r' && (foldedAt(line, 0, "received: from ") || foldedAt(line, 0, "received: by ") || foldedAt(line, 0, "return-path: <"))
 }
 
 // addLine appends a line in the form of the document.

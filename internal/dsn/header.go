@@ -42,7 +42,7 @@ var fieldNames = map[string]fieldID{
 	"x-mail-autoreply": fieldReplier, "x-ms-exchange-inbox-rules-loop": fieldReplier, "x-vacation": fieldReplier, "x-autoresponder": fieldReplier,
 	"x-ms-exchange-message-is-ndr": fieldSpoken, "x-delivery-status": fieldSpoken,
 	"x-hmxmroriginalrecipient": fieldComplaint, "x-apple-unsubscribe": fieldComplaint,
-	"to":                       fieldTo, "delivered-to": fieldTo, "x-original-to": fieldTo, "envelope-to": fieldTo, "x-envelope-to": fieldTo,
+	"to": fieldTo, "delivered-to": fieldTo, "x-original-to": fieldTo, "envelope-to": fieldTo, "x-envelope-to": fieldTo,
 	"x-delivered-to": fieldTo, "resent-to": fieldTo, "apparently-to": fieldTo, "x-rcpt-to": fieldTo, "x-forwarded-to": fieldTo, "cc": fieldTo,
 }
 

@@ -49,7 +49,7 @@ type Result struct {
 	Status    mail.Status
 	Reply     mail.Reply // the remote server's words, all lines; Code 0: only Text is known
 	// Text is the reason as reported: Diagnostic-Code without its type, or the sentence of a free form. One line.
-	Text  string
+	Text string
 	// Words is what the part for people says of this recipient, where Text is what the part for programs says.
 	Words string
 	Host  string // who refused (Remote-MTA, or what the text says)
