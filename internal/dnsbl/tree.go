@@ -17,15 +17,18 @@ import (
 // without following pointers, and for IPv4 an index over the first bits leaves one or two places to look at.
 type Tree struct {
 	four struct {
-		starts, values []uint32
-		index          []uint32 // by the first bits: the first place at or behind
-		shift          int      // 32 less the number of those bits
+		places []turn
+		index  []uint32 // by the first bits: the first place at or behind
+		shift  int      // 32 less the number of those bits
 	}
 	six struct {
 		starts []wide
 		values []uint32
 	}
 }
+
+// turn is where the match changes, and to what; both in one look at the memory.
+type turn struct{ start, value uint32 }
 
 // wide is an IPv6 address as a number.
 type wide struct{ high, low uint64 }
@@ -110,20 +113,19 @@ func lastOf(p netip.Prefix) netip.Addr {
 func (b *Planter) Tree() *Tree {
 	t := new(Tree)
 	flatten(b.four, func(at wide, value uint32) {
-		t.four.starts = append(t.four.starts, uint32(at.low))
-		t.four.values = append(t.four.values, value)
+		t.four.places = append(t.four.places, turn{uint32(at.low), value})
 	}, wide{0, 1<<32 - 1})
 	flatten(b.six, func(at wide, value uint32) {
 		t.six.starts = append(t.six.starts, at)
 		t.six.values = append(t.six.values, value)
 	}, wide{^uint64(0), ^uint64(0)})
 	b.four, b.six = nil, nil
-	bits := min(max(stdbits.Len(uint(len(t.four.starts))), 8), 20)
+	bits := min(max(stdbits.Len(uint(len(t.four.places))), 8), 20)
 	t.four.shift = 32 - bits
 	t.four.index = make([]uint32, 1<<bits+1)
 	at := 0
 	for top := range t.four.index {
-		for at < len(t.four.starts) && t.four.starts[at]>>t.four.shift < uint32(top) {
+		for at < len(t.four.places) && t.four.places[at].start>>t.four.shift < uint32(top) {
 			at++
 		}
 		t.four.index[top] = uint32(at)
@@ -208,7 +210,7 @@ func (t *Tree) find4(ip uint32) uint32 {
 	low, high := t.four.index[at], t.four.index[at+1]
 	for low < high {
 		mid := (low + high) / 2
-		if t.four.starts[mid] <= ip {
+		if t.four.places[mid].start <= ip {
 			low = mid + 1
 		} else {
 			high = mid
@@ -217,7 +219,7 @@ func (t *Tree) find4(ip uint32) uint32 {
 	if low == 0 {
 		return 0
 	}
-	return t.four.values[low-1]
+	return t.four.places[low-1].value
 }
 
 func (t *Tree) find6(ip wide) uint32 {
@@ -237,18 +239,18 @@ func (t *Tree) Count(p netip.Prefix) int {
 	from := uint64(binary.BigEndian.Uint32(a[:]))
 	end := from + 1<<(32-p.Bits())
 	value := t.find4(uint32(from))
-	i := sort.Search(len(t.four.starts), func(i int) bool { return uint64(t.four.starts[i]) > from })
+	i := sort.Search(len(t.four.places), func(i int) bool { return uint64(t.four.places[i].start) > from })
 	n := uint64(0)
 	for ; from < end; i++ {
 		next := end
-		if i < len(t.four.starts) {
-			next = min(end, uint64(t.four.starts[i]))
+		if i < len(t.four.places) {
+			next = min(end, uint64(t.four.places[i].start))
 		}
 		if value != 0 {
 			n += next - from
 		}
 		if from = next; from < end {
-			value = t.four.values[i]
+			value = t.four.places[i].value
 		}
 	}
 	return int(n)
