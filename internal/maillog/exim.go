@@ -155,7 +155,7 @@ func (p *Parser) eximReceived(r *record, id, b []byte) {
 		case "S":
 			m.size, _ = number(v)
 		case "id":
-			p.table.set(m, &m.messageID, string(bare(v[:min(len(v), 998)])))
+			p.table.set(m, &m.messageID, bare(v[:min(len(v), 998)]))
 		case "A":
 			if _, user, ok := cut(v, ":"); ok {
 				m.account = p.names.get(user)

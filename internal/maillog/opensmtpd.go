@@ -35,11 +35,14 @@ var opensmtpdTalk = []string{
 }
 
 // hexID tells whether b begins with that many hexadecimal digits and a blank.
-func hexID(b []byte, n int) bool {
-	if len(b) <= n || b[n] != ' ' {
+func hexID(b []byte, n int) bool { return len(b) > n && b[n] == ' ' && isHex(b[:n], n) }
+
+// isHex tells whether b is that many hexadecimal digits.
+func isHex(b []byte, n int) bool {
+	if len(b) != n {
 		return false
 	}
-	for _, c := range b[:n] {
+	for _, c := range b {
 		if (c < '0' || c > '9') && (c < 'a' || c > 'f') {
 			return false
 		}
@@ -124,7 +127,7 @@ func (p *Parser) opensmtpdDelivery(r *record, session, what, b []byte) {
 // opensmtpdMessage puts in the envelope and what is known of its message.
 func (p *Parser) opensmtpdMessage(r *record, e *Event, b []byte) {
 	evpid := field(b, "evpid=")
-	if len(evpid) == 16 {
+	if isHex(evpid, 16) {
 		if m := p.table.find(r.source, evpid[:8], r.sec); m != nil {
 			e.fill(m)
 		}
@@ -234,7 +237,7 @@ func (p *Parser) opensmtpdIn(r *record, session, verb, b []byte) bool {
 // from= and to= in it.
 func (p *Parser) opensmtpdTaken(r *record, session, b []byte) {
 	id := field(b, "msgid=")
-	if len(id) != 8 {
+	if !isHex(id, 8) {
 		return
 	}
 	var client message
@@ -253,7 +256,7 @@ func (p *Parser) opensmtpdTaken(r *record, session, b []byte) {
 // opensmtpdEnvelope reads "smtp envelope evpid=... from=<...> to=<...>".
 func (p *Parser) opensmtpdEnvelope(r *record, b []byte) {
 	evpid := field(b, "evpid=")
-	if len(evpid) != 16 {
+	if !isHex(evpid, 16) {
 		return
 	}
 	m := p.table.get(r.source, evpid[:8], r.sec)
@@ -314,7 +317,7 @@ func (p *Parser) opensmtpdOld(r *record, b []byte) bool {
 	if !ok || e.Kind == 0 {
 		return ok
 	}
-	if len(evpid) == 16 {
+	if isHex(evpid, 16) {
 		e.Queue = string(evpid)
 	}
 	e.From, e.Sender = p.names.get(field(b, "from=")), true

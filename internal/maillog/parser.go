@@ -245,17 +245,15 @@ func repeated(r *record) (n int64, inner []byte, ok bool) {
 	if len(b) < 22 || b[0] != 'l' && b[0] != 'm' {
 		return 0, nil, false
 	}
-	if hasPrefix(b, "last message repeated ") && (len(r.tag) == 0 || string(r.tag) == "syslogd" || string(r.tag) == "last message repeated") {
+	switch {
+	case hasPrefix(b, "last message repeated ") && (len(r.tag) == 0 || string(r.tag) == "syslogd"):
 		b = b[len("last message repeated "):]
-	} else if hasPrefix(b, "message repeated ") {
+	case hasPrefix(b, "message repeated "):
 		b = b[len("message repeated "):]
-		if inner, ok = between(b, " times: [", "]"); ok {
-			if i := bytes.LastIndexByte(b, ']'); i > 0 {
-				_, rest, _ := cut(b[:i], " times: [")
-				inner = trimLeft(rest)
-			}
+		if _, rest, found := cut(b, " times: ["); found {
+			inner = trimLeft(bytes.TrimSuffix(rest, []byte("]")))
 		}
-	} else {
+	default:
 		return 0, nil, false
 	}
 	d := digits(b)

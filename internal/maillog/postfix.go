@@ -155,7 +155,7 @@ func (p *Parser) postfixMessageID(r *record, id, b []byte) {
 	}
 	_, v, _ := cut(b, "=")
 	if v = bare(v); len(v) > 0 && len(v) <= 998 { // RFC 5322, section 2.1.1
-		p.table.set(m, &m.messageID, string(v))
+		p.table.set(m, &m.messageID, v)
 	}
 }
 

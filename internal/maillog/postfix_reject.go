@@ -120,14 +120,14 @@ func (p *Parser) envelopeField(e *Event, key, v []byte) (rest []byte) {
 // postfixContent reads what header_checks and body_checks refused: the reply stands behind the fields.
 func (p *Parser) postfixContent(e *Event, b []byte) bool {
 	e.Phase = outcome.EndOfData
-	what, rest, ok := cut(b, "; from=<")
+	what, _, ok := cut(b, "; from=<")
 	if !ok {
 		return false
 	}
 	if i := bytes.LastIndex(what, []byte(" from ")); i >= 0 {
 		p.from(e, what[i+len(" from "):])
 	}
-	rest = b[len(what):]
+	rest := b[len(what):]
 	fields := rest
 	if i := bytes.LastIndex(rest, []byte(">: ")); i >= 0 {
 		fields = rest[:i+1]

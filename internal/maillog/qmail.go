@@ -68,12 +68,9 @@ var qmailTalk = []string{
 	"cannot start", "hostname ", "qmail-smtpd: ", "CHKUSER ", "reads: ", "local: ", "remote: ",
 }
 
-// qmailID is the number of a message, which qmail-send takes from the inode: it comes again. The first word, because some
-// versions put the name of a queue behind it.
-func qmailID(b []byte) []byte {
-	id, _ := word(b)
-	return bytes.TrimSuffix(id, []byte(":"))
-}
+// qmailID is the number of a message, which qmail-send takes from the inode: it comes again. Some versions put the name of a
+// queue behind it.
+func qmailID(b []byte) []byte { return b[:min(digits(b), 20)] }
 
 // qmailInfo reads "123: bytes 456 from <a@b> qp 789 uid 100".
 func (p *Parser) qmailInfo(r *record, b []byte) {
@@ -95,7 +92,8 @@ func (p *Parser) qmailStart(r *record, b []byte) {
 	if !ok || len(num) > 20 {
 		return
 	}
-	id, b := word(b)
+	id := qmailID(b)
+	_, b = word(b)
 	local := hasPrefix(b, "to local ")
 	if !local && !hasPrefix(b, "to remote ") {
 		return

@@ -118,7 +118,7 @@ func (p *Parser) sendmailFrom(r *record, id, b []byte) bool {
 		case "nrcpts":
 			recipients, _ = number(v)
 		case "msgid":
-			p.table.set(m, &m.messageID, string(bare(v[:min(len(v), 998)])))
+			p.table.set(m, &m.messageID, bare(v[:min(len(v), 998)]))
 		case "authid":
 			m.account = p.names.get(v)
 		case "relay":
@@ -302,7 +302,7 @@ func (p *Parser) sendmailSaid(r *record, id, b []byte) {
 	if old := m.said; old != "" && len(old) < 2048 && len(old) > 3 && old[:3] == s[:3] {
 		s = old + " " + s
 	}
-	p.table.set(m, &m.said, s)
+	p.table.set(m, &m.said, []byte(s))
 }
 
 // sendmailReject reads what a ruleset or a milter refused.

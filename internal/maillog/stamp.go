@@ -1,6 +1,7 @@
 package maillog
 
 import (
+	"bytes"
 	"encoding/hex"
 	"time"
 )
@@ -74,7 +75,7 @@ func (c *clock) bsd(b []byte) (m moment, n int) {
 	if len(b) < 15 || b[3] != ' ' {
 		return m, 0
 	}
-	if string(b[:10]) != string(c.bsdText[:]) {
+	if !bytes.Equal(b[:10], c.bsdText[:]) {
 		return c.bsdSlow(b)
 	}
 	s := sexagesimal(b[10:])
@@ -180,7 +181,7 @@ func (c *clock) restart(anchor time.Time) {
 // iso reads "2026-11-22T10:00:00.123456+09:00" (RFC 3339) and its relatives: a blank for the T, a comma for the point, no zone,
 // a zone without colon or behind a blank (Exim's log_timezone).
 func (c *clock) iso(b []byte) (m moment, n int) {
-	if len(b) < 19 || b[4] != '-' || b[13] != ':' || string(b[:13]) != string(c.isoText[:]) && !c.isoHour(b) {
+	if len(b) < 19 || b[4] != '-' || b[13] != ':' || !bytes.Equal(b[:13], c.isoText[:]) && !c.isoHour(b) {
 		return m, 0
 	}
 	s := sexagesimal(b[14:])

@@ -142,10 +142,10 @@ func (t *table) pay(m *message, octets int) {
 	}
 }
 
-// set puts a string into a field of m.
-func (t *table) set(m *message, field *string, s string) {
-	*field = s
-	t.pay(m, len(s))
+// set puts a text into a field of m.
+func (t *table) set(m *message, field *string, b []byte) {
+	*field = visible(b)
+	t.pay(m, len(b))
 }
 
 // defers keeps a recipient that was deferred; settle takes it out.
