@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"regexp"
 	"slices"
+	"strconv"
 	"time"
 
 	"ukai/internal/classify"
@@ -17,8 +18,8 @@ var logLike = regexp.MustCompile(`^(?:<\d+>)?(?:[A-Z][a-z]{2} [ \d]?\d \d\d:\d\d
 	`|\b(?:relay=\S+, .*(?:status|stat)=|to=<[^>]*>, .*status=|stat=(?:User|Service|Deferred|Host|Sent)|ctladdr=)|postfix/[a-z]+\[\d+\]|sm-mta\[\d+\]` +
 	`|^(?:reject|reject_warning|milter-reject): `)
 
-// maxLines bounds how many lines of a log one text may have; the first ones count.
-const maxLines = 100_000
+// maxLines bounds how many lines of a log one text may have; the first ones count. For whole logs there is package survey.
+const maxLines = 10_000
 
 // lines reads a text as lines of a log, refusals first. It returns nil for a text that is none. Lines that say nothing about a
 // delivery are left out as long as there are others.
@@ -51,6 +52,9 @@ func (e *Explainer) lines(b []byte) []Finding {
 		found = append(found, *silent)
 	}
 	slices.SortStableFunc(found, func(a, b Finding) int { return a.rank() - b.rank() })
+	if len(b) > 0 && len(found) > 0 {
+		found[0].Skipped = append(found[0].Skipped, "the lines after the first "+strconv.Itoa(maxLines))
+	}
 	return found
 }
 
@@ -96,10 +100,9 @@ func (e *Explainer) line(p *maillog.Parser, b []byte) (found []Finding, told boo
 
 // event makes a Finding of what the parser read in the line s.
 func (e *Explainer) event(ev *maillog.Event, s string) Finding {
-	c := cluesOf(s)
 	f := Finding{
 		Kind: LogLine, Inbound: ev.Kind == maillog.Rejected, Text: s, Sender: ev.From, Recipient: ev.To,
-		Host: or(ev.Relay, c.host), Code: ev.Reply.Code, Status: ev.Reply.Status,
+		Host: ev.Relay, Code: ev.Reply.Code, Status: ev.Reply.Status,
 	}
 	if f.Inbound {
 		f.Host = ev.ClientName
@@ -108,9 +111,12 @@ func (e *Explainer) event(ev *maillog.Event, s string) Finding {
 		}
 	}
 	if f.Code == 0 {
-		f.Code, f.Status = c.code, c.status
+		f.Code, f.Status = codeOf(s)
 	}
 	if !f.Inbound {
+		if f.Host == "" {
+			f.Host = refuser(s)
+		}
 		f.Provider = e.speaker("", &f)
 	}
 	if ev.Phase != 0 && f.Code != 0 {
