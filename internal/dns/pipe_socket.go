@@ -76,9 +76,16 @@ func (s *pipeSocket) start(c *call, name string, qtype uint16) error {
 		}
 	}
 	s.pipe.sent.Add(1)
-	// A send that fails is a datagram that was lost: the repetition, or the reader that gets the same error, deals with it.
-	_, _ = s.conn.Write(c.query)
+	s.send(c.query)
 	return nil
+}
+
+// send sends a datagram. That nobody listened to the one before (ICMP) is told to whoever uses the socket next, reader or
+// writer; any other failure is a datagram that was lost, which the repetition deals with.
+func (s *pipeSocket) send(query []byte) {
+	if _, err := s.conn.Write(query); errors.Is(err, syscall.ECONNREFUSED) {
+		s.fail(err, false)
+	}
 }
 
 // forget gives a question up. When its reply came in the meantime, the token is taken away.
@@ -116,7 +123,7 @@ func (s *pipeSocket) look(now time.Time) (busy bool) {
 	for _, q := range again {
 		s.pipe.sent.Add(1)
 		s.pipe.again.Add(1)
-		_, _ = s.conn.Write(q) // see start
+		s.send(q)
 	}
 	return busy
 }

@@ -46,6 +46,9 @@ func (k *checker) list(i int, l *List) {
 	if l.ID == "" {
 		k.fail(i, "id", "", "dnsbl.file.id")
 	}
+	if l.Name == "" {
+		l.Name = l.ID
+	}
 	k.zones(i, l)
 	k.entries(i, l)
 	k.use(i, l)

@@ -61,6 +61,7 @@ type healthKey struct {
 type health struct {
 	mu sync.Mutex // guards Health
 	Health
+	nobody sync.Mutex // held while an address of nobody is asked about
 }
 
 // New returns an Engine for the lists of a catalogue.
@@ -170,10 +171,18 @@ func (e *Engine) refuse(a *Answer) {
 // lists that one lists everything, even if somebody thought of leaving the test entry out.
 func (e *Engine) world(ctx context.Context, a *Answer) bool {
 	key := healthKey{a.List, a.Target.Kind()}
-	e.mu.Lock()
-	seen := e.worlds[key]
-	e.mu.Unlock()
-	if seen || a.List.Test.Bogons {
+	seen := func() (bool, *health) {
+		e.mu.Lock()
+		defer e.mu.Unlock()
+		return e.worlds[key], e.healths[key]
+	}
+	done, h := seen()
+	if done || h == nil || a.List.Test.Bogons {
+		return false
+	}
+	h.nobody.Lock() // of many listings at a time one asks, and the others wait for what it finds out
+	defer h.nobody.Unlock()
+	if done, _ = seen(); done {
 		return false
 	}
 	b := e.probe(ctx, a.List, key.kind, nobody(key.kind)+"."+a.List.zone())

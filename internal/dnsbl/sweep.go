@@ -23,6 +23,7 @@ func (e *Engine) lookRange(ctx context.Context, f *Finding, lists []*List, each 
 	}
 	s.local(ctx, local)
 	s.samples(ctx, public)
+	s.merge()
 	slices.SortStableFunc(f.Answers, byWeight)
 	f.Verdict = VerdictClean
 	for i := range f.Answers {
@@ -55,13 +56,14 @@ type sweep struct {
 	mu      sync.Mutex // guards the rest, and calls of each
 	each    func(Answer)
 	answers map[*List]*Answer
+	cells   map[*List][]Cell
 	done    int
 	total   int
 }
 
 // newSweep divides a range into at most 256 cells.
 func newSweep(e *Engine, f *Finding, each func(Answer)) *sweep {
-	s := &sweep{e: e, f: f, each: each, answers: make(map[*List]*Answer)}
+	s := &sweep{e: e, f: f, each: each, answers: make(map[*List]*Answer), cells: make(map[*List][]Cell)}
 	free := f.Within.Addr().BitLen() - f.Within.Bits()
 	s.cell = max(0, free-8)
 	if f.Within.Addr().Is4() && free > 8 {
@@ -71,11 +73,22 @@ func newSweep(e *Engine, f *Finding, each func(Answer)) *sweep {
 	return s
 }
 
-// cellOf returns the part that an address lies in.
-func (s *sweep) cellOf(ip netip.Addr) *Cell {
+// merge makes the cells of the finding: of each part, what the list says that lists most of it.
+func (s *sweep) merge() {
+	for _, cells := range s.cells {
+		for i, c := range cells {
+			if best := &s.f.Cells[i]; c.Listed > best.Listed || c.Listed == best.Listed && c.Asked > best.Asked {
+				*best = c
+			}
+		}
+	}
+}
+
+// cellOf returns the number of the part that an address lies in.
+func (s *sweep) cellOf(ip netip.Addr) int {
 	if ip.Is4() {
 		a, b := ip.As4(), s.f.Within.Addr().As4()
-		return &s.f.Cells[(binary.BigEndian.Uint32(a[:])-binary.BigEndian.Uint32(b[:]))>>s.cell]
+		return int(binary.BigEndian.Uint32(a[:])-binary.BigEndian.Uint32(b[:])) >> s.cell
 	}
 	first := s.f.Within.Bits() // the eight bits behind the prefix
 	a := ip.As16()
@@ -83,7 +96,7 @@ func (s *sweep) cellOf(ip netip.Addr) *Cell {
 	for bit := first; bit < min(first+8, 128); bit++ {
 		n = n<<1 | int(a[bit/8]>>(7-bit%8)&1)
 	}
-	return &s.f.Cells[min(n, len(s.f.Cells)-1)]
+	return min(n, len(s.f.Cells)-1)
 }
 
 // take counts one answer.
@@ -95,11 +108,12 @@ func (s *sweep) take(a Answer) {
 		sum = new(Answer)
 		*sum = Answer{Target: s.f.Target, List: a.List, State: a.State, Why: a.Why, Scope: a.Scope, Severity: a.Severity, Feed: a.Feed, Code: a.Code, Meaning: a.Meaning, Reason: a.Reason}
 		s.answers[a.List] = sum
+		s.cells[a.List] = make([]Cell, len(s.f.Cells))
 	}
 	if s.done++; s.e.opts.Progress != nil && s.done%512 == 0 {
 		s.e.opts.Progress(s.done, max(s.total, s.done))
 	}
-	c := s.cellOf(a.Target.IP)
+	c := &s.cells[a.List][s.cellOf(a.Target.IP)]
 	if a.State.Told() {
 		sum.Asked++
 		c.Asked++

@@ -99,7 +99,7 @@ func (f *Finding) unasked() (needed bool) {
 		case a.State == Listed && !a.Accuses():
 			f.prove(Evidence{Fact: FactContext, Zone: a.List.Shown(), Text: a.Meaning})
 			told++
-		case a.State == Clean:
+		default:
 			told++
 		}
 	}
