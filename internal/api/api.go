@@ -18,9 +18,12 @@ import (
 	"ukai/internal/classify"
 	"ukai/internal/dispatch"
 	"ukai/internal/health"
+	"ukai/internal/incident"
 	"ukai/internal/journal"
 	"ukai/internal/queue"
+	"ukai/internal/suppress"
 	"ukai/internal/unclassified"
+	"ukai/internal/watch"
 )
 
 // SocketName is the name of the control socket in the data directory.
@@ -33,9 +36,12 @@ type Parts struct {
 	Journal  *journal.Journal
 	Dispatch *dispatch.Dispatcher
 	Metrics  *Metrics
+	Suppress *suppress.Book
 	// Rules and Unclassified answer what is asked about replies that no rule knows.
 	Rules        *classify.Live
 	Unclassified *unclassified.Keeper
+	Incidents    *incident.Book
+	Watch        *watch.Hub // nil: nobody else is watched
 	Mode         func() string
 	Egresses     func() []string // names of all egresses
 	Started      time.Time
@@ -51,11 +57,14 @@ func Control(p *Parts) http.Handler {
 	config.DocsPath = "" // the renderer would be fetched from elsewhere
 	config.SchemasPath = ""
 	config.CreateHooks = nil // no $schema links in answers
+	config.Components.Schemas = huma.NewMapRegistry("#/components/schemas/", schemaName)
 	a := humago.New(mux, config)
 	p.registerStatus(a)
 	p.registerQueue(a)
 	p.registerPaths(a)
 	p.registerTrace(a)
+	p.registerSuppressed(a)
+	p.registerIncidents(a)
 	p.registerUnclassified(a)
 	mux.Handle("GET /v1/queue/{id}/content", http.HandlerFunc(p.content))
 	mux.Handle("GET /metrics", p.Metrics.Handler())

@@ -17,6 +17,7 @@ import (
 	"time"
 
 	"ukai/internal/i18n"
+	"ukai/internal/incident"
 )
 
 // maxSocket is how many octets the path of a Unix socket may have on Linux: sun_path of unix(7) without its final NUL.
@@ -198,4 +199,28 @@ func (c *Client) Block(ctx context.Context, egress, provider string, in BlockReq
 func (c *Client) Clear(ctx context.Context, egress, provider string) (s PathInfo, err error) {
 	err = c.call(ctx, http.MethodPost, "/v1/paths/"+url.PathEscape(egress)+"/"+url.PathEscape(provider)+"/clear", nil, &s)
 	return s, err
+}
+
+// Incidents lists the newest incidents, at most limit.
+func (c *Client) Incidents(ctx context.Context, limit int) (list []incident.Incident, err error) {
+	err = c.call(ctx, http.MethodGet, "/v1/incidents?limit="+strconv.Itoa(limit), nil, &list)
+	return list, err
+}
+
+// Incident returns one incident.
+func (c *Client) Incident(ctx context.Context, id int64) (i incident.Incident, err error) {
+	err = c.call(ctx, http.MethodGet, "/v1/incidents/"+strconv.FormatInt(id, 10), nil, &i)
+	return i, err
+}
+
+// AckIncident says that somebody works on an incident, CloseIncident ends it by hand.
+func (c *Client) AckIncident(ctx context.Context, id int64, o IncidentOrder) (i incident.Incident, err error) {
+	err = c.call(ctx, http.MethodPost, "/v1/incidents/"+strconv.FormatInt(id, 10)+"/ack", o, &i)
+	return i, err
+}
+
+// CloseIncident is described at AckIncident.
+func (c *Client) CloseIncident(ctx context.Context, id int64, o IncidentOrder) (i incident.Incident, err error) {
+	err = c.call(ctx, http.MethodPost, "/v1/incidents/"+strconv.FormatInt(id, 10)+"/close", o, &i)
+	return i, err
 }

@@ -21,6 +21,7 @@ type Status struct {
 	Queue   queue.Stats   `json:"queue"`
 	Load    dispatch.Load `json:"load"`
 	Paths   PathCount     `json:"paths"`
+	Sources []Source      `json:"sources,omitempty"`
 	// JournalDropped counts events that were lost because the database could not follow.
 	JournalDropped uint64 `json:"journal_dropped"`
 }
@@ -39,7 +40,7 @@ func (p *Parts) registerStatus(a huma.API) {
 func (p *Parts) status() Status {
 	s := Status{
 		Version: p.Version, Mode: p.Mode(), Started: p.Started, Queue: p.Store.Stats(), Load: p.Dispatch.Load(),
-		Paths: PathCount{}, JournalDropped: p.Journal.Dropped(),
+		Paths: PathCount{}, Sources: p.sources(), JournalDropped: p.Journal.Dropped(),
 	}
 	for _, info := range p.Health.List(p.Now()) {
 		s.Paths[info.State.String()]++

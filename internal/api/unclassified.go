@@ -64,7 +64,7 @@ func (p *Parts) showUnclassified(ctx context.Context, in *unclassifiedPath) (*bo
 	if !ok {
 		return nil, huma.Error404NotFound("there is no unclassified reply " + strconv.FormatInt(in.ID, 10))
 	}
-	return answer(UnclassifiedReply{Entry: e, Near: listed(p.Rules.Rules().Nearest(e.Text, nearest))}), nil
+	return answer(UnclassifiedReply{Entry: e, Near: listed(p.Rules.Rules().Nearest(unclassified.Sample(e.Text), nearest))}), nil
 }
 
 func (p *Parts) forgetUnclassified(ctx context.Context, in *unclassifiedPath) (*body[Forgotten], error) {

@@ -14,6 +14,9 @@ import (
 func TestRepliesThatNoRuleKnowsAreListedShownAndForgotten(t *testing.T) {
 	x, _, c := open(t)
 	ctx := t.Context()
+	if f, err := c.ForgetUnclassified(ctx, 0); err != nil || f.Count != 2 {
+		t.Fatalf("%+v, %v", f, err)
+	}
 	empty, err := c.Unclassified(ctx, "", 0)
 	if err != nil || empty.Entries == nil || len(empty.Entries) != 0 {
 		t.Fatalf("%+v, %v", empty, err)

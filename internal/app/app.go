@@ -12,6 +12,7 @@ import (
 	"net"
 	"path/filepath"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"ukai/internal/account"
@@ -22,6 +23,7 @@ import (
 	"ukai/internal/dns"
 	"ukai/internal/health"
 	"ukai/internal/i18n"
+	"ukai/internal/incident"
 	"ukai/internal/intake"
 	"ukai/internal/journal"
 	"ukai/internal/outcome"
@@ -31,6 +33,7 @@ import (
 	"ukai/internal/store"
 	"ukai/internal/systemd"
 	"ukai/internal/unclassified"
+	"ukai/internal/watch"
 )
 
 // Options are what an App gets besides its configuration.
@@ -43,6 +46,8 @@ type Options struct {
 	// metrics. They are called from the goroutines that send, which they hold up: they must be quick.
 	OnChange  func(health.Change)
 	OnOutcome func(*outcome.Outcome, *classify.Verdict)
+	// OnIncident, if not nil, sees each event of an incident, under the same terms.
+	OnIncident func(incident.Event)
 }
 
 // App is a ukai.
@@ -56,18 +61,23 @@ type App struct {
 	journal   *journal.Journal
 	accounts  *account.Book
 	health    *health.Book
+	incidents *incident.Book
 	providers *provider.Catalogue
 	resolver  dns.Resolver
 	dispatch  *dispatch.Dispatcher
 	intake    *intake.Intake
 	smtp      *smtpserver.Server
+	watch     *watch.Hub
+	positions *watch.Places
 	metrics   *api.Metrics
 	rules     *classify.Live
 	// unclassified are the replies that no rule knows.
 	unclassified *unclassified.Keeper
 	parts        *api.Parts
 	certs        *certificates
+	after        aftermath
 	doors        doors
+	networks     atomic.Pointer[map[string]string] // by egress
 
 	mu     sync.Mutex // guards the fields below
 	cfg    *config.Config
@@ -85,7 +95,7 @@ type opened struct {
 func New(ctx context.Context, cfg *config.Config, opts Options) (*App, error) {
 	a := &App{opts: opts, log: opts.Log, cfg: cfg, started: time.Now(), certs: newCertificates(cfg.Data)}
 	for _, step := range []func(context.Context, *config.Config) error{
-		a.openData, a.openKnowledge, a.openJudgement, a.buildDispatch, a.buildServer, a.bind,
+		a.openData, a.openKnowledge, a.openJudgement, a.openIncidents, a.openAftermath, a.buildDispatch, a.buildWatch, a.buildServer, a.bind,
 	} {
 		if err := step(ctx, cfg); err != nil {
 			return nil, errors.Join(err, a.Close())
@@ -147,7 +157,11 @@ func (a *App) Run(ctx context.Context) error {
 		})
 	}
 	long("health", a.health.Run)
+	long("incident", func(ctx context.Context) error { return a.incidents.Run(ctx, a.log.With("room", "incident")) })
 	long("dispatch", a.dispatch.Run)
+	long("suppress", a.after.suppress.Run)
+	long("return path", a.turnKeys)
+	long("watch", a.watch.Run)
 	long("submission", a.watchAccounts)
 	long("rules", a.watchRules)
 	long("unclassified", a.unclassified.Run)

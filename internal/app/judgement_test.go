@@ -8,6 +8,7 @@ import (
 
 	"ukai/internal/api"
 	"ukai/internal/classify"
+	"ukai/internal/dispatch"
 	"ukai/internal/mail"
 	"ukai/internal/outcome"
 )
@@ -75,7 +76,7 @@ func TestAReplyThatNoRuleKnowsIsKeptForAPerson(t *testing.T) {
 	c := settings(t)
 	a, _ := running(t, c, Options{Log: (&logs{}).logger()})
 	o := &outcome.Outcome{Provider: "example.org", Phase: outcome.RcptTo, Reply: mail.Reply{Code: 550, Lines: []string{"blorp for ann@example.org"}}}
-	a.judged(o, &classify.Verdict{Class: classify.Unclassified}, 1)
+	a.judged(dispatch.Judged{Outcome: o, Verdict: &classify.Verdict{Class: classify.Unclassified}, Recipients: 1})
 	client := api.NewClient(c.Data)
 	eventually(t, "it is on the list", func() bool {
 		l, err := client.Unclassified(t.Context(), "", 10)

@@ -33,9 +33,10 @@ func (a *App) buildServer(_ context.Context, cfg *config.Config) error {
 		return err
 	}
 	a.intake = intake.New(intake.Parts{
-		Store: a.queue, Journal: a.journal, Accounts: a.accounts, Guard: guard.New(guard.Options{}), Log: a.log.With("room", "intake"),
+		Store: a.queue, Journal: a.journal, Accounts: a.accounts, Guard: guard.New(guard.Options{}), Suppress: a.after.suppress, Log: a.log.With("room", "intake"),
 	}, intake.Options{Hostname: cfg.Name(), OnAccepted: a.metrics.OnAccepted})
 	a.intake.Configure(policy, signer)
+	a.setReports(cfg)
 	a.smtp = smtpserver.New(serverOptions(cfg), a.intake, a.intake, a.log.With("room", "smtpserver"))
 	return nil
 }
@@ -50,7 +51,7 @@ func policies(cfg *config.Config) (map[string]intake.Policy, error) {
 			return nil, err
 		}
 		all[l.Name] = intake.Policy{
-			Relay: relay, Accounts: l.Auth != config.AuthOff || l.ClientCA != "", AccountsOnly: l.Auth == config.AuthRequired, Submission: l.Submission,
+			Relay: relay, Accounts: l.Auth != config.AuthOff || l.ClientCA != "", AccountsOnly: l.Auth == config.AuthRequired, Submission: l.Submission, Reports: l.Reports,
 		}
 	}
 	return all, nil

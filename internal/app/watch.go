@@ -13,11 +13,11 @@ import (
 
 // buildWatch makes what reads the logs and the mailboxes of other servers.
 func (a *App) buildWatch(ctx context.Context, cfg *config.Config) (err error) {
-	if a.places, err = watch.OpenPlaces(ctx, a.db); err != nil {
+	if a.positions, err = watch.OpenPlaces(ctx, a.db); err != nil {
 		return err
 	}
 	a.watch = watch.New(watch.Parts{
-		Health: a.health, Journal: a.journal, Rules: a.rules, Providers: a.providers, Lookup: a.receives, Log: a.log.With("room", "watch"),
+		Health: a.health, Journal: a.journal, Rules: a.rules, Providers: a.providers, Lookup: a.receives, Seen: a.seen, Log: a.log.With("room", "watch"),
 	}, watchOptions(cfg))
 	a.watch.Set(a.watched(cfg))
 	return nil
@@ -64,7 +64,7 @@ func (a *App) watched(cfg *config.Config) []watch.Entry {
 	for _, l := range cfg.Watch.Logs {
 		add(watch.NewTail(watch.LogOptions{
 			Name: l.Name, Paths: l.Paths, Server: l.Server, Egress: l.Egress, FromStart: l.From == config.FromStart,
-		}, know, a.places, log), l, "")
+		}, know, a.positions, log), l, "")
 	}
 	for _, m := range cfg.Watch.Maildirs {
 		add(watch.NewMaildir(watch.MaildirOptions{
@@ -86,5 +86,5 @@ func (a *App) mailbox(m *config.WatchIMAP, log *slog.Logger) watch.Source {
 	if m.Done == config.DoneMove {
 		o.Folder = m.Folder
 	}
-	return watch.NewIMAP(o, a.watch, a.places, log)
+	return watch.NewIMAP(o, a.watch, a.positions, log)
 }

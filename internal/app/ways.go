@@ -9,12 +9,11 @@ import (
 	"time"
 
 	"ukai/internal/api"
-	"ukai/internal/classify"
 	"ukai/internal/config"
 	"ukai/internal/dispatch"
 	"ukai/internal/dns"
 	"ukai/internal/health"
-	"ukai/internal/outcome"
+	"ukai/internal/incident"
 	"ukai/internal/provider"
 	"ukai/internal/queue"
 	"ukai/internal/route"
@@ -61,11 +60,11 @@ func (a *App) buildDispatch(ctx context.Context, cfg *config.Config) error {
 	}
 	a.metrics = api.NewMetrics(func(id string) bool { return known[id] })
 	a.dispatch = dispatch.New(dispatch.Parts{
-		Store: a.queue, Judge: a.rules, Health: a.health, Journal: a.journal, Log: a.log.With("room", "dispatch"),
+		Store: a.queue, Judge: a.rules, Health: a.health, Journal: a.journal, Suppress: a.after.suppress, Log: a.log.With("room", "dispatch"),
 		Directory: dispatch.NewDirectory(a.resolver, dns.NewFinder(a.resolver, fopts), a.providers, 0),
 	}, ways, dispatch.Options{
-		Hostname: cfg.Name(), Schedule: schedule(cfg), MaxConnections: cfg.Limits.OutConnections,
-		OnOutcome: a.judged, OnSettled: a.metrics.OnSettled,
+		Hostname: cfg.Name(), Schedule: schedule(cfg), MaxConnections: cfg.Limits.OutConnections, ReturnPath: a.returnPath,
+		OnOutcome: a.judged, OnSettled: a.settled,
 	})
 	a.setEgresses(ways)
 	return nil
@@ -74,18 +73,27 @@ func (a *App) buildDispatch(ctx context.Context, cfg *config.Config) error {
 // changed passes a change of a path on.
 func (a *App) changed(c health.Change) {
 	a.dispatch.Note(c)
+	a.incidents.Moved(&c)
 	if a.opts.OnChange != nil {
 		a.opts.OnChange(c)
 	}
 }
 
 // judged passes an outcome on.
-func (a *App) judged(o *outcome.Outcome, v *classify.Verdict, recipients int) {
-	a.metrics.OnOutcome(o, v, recipients)
-	a.unclassified.Note(o, *v, time.Now())
+func (a *App) judged(e dispatch.Judged) {
+	a.metrics.OnOutcome(e.Outcome, e.Verdict, e.Recipients)
+	a.unclassified.Note(e.Outcome, *e.Verdict, time.Now())
+	a.incidents.Refused(incident.Refusal(e))
 	if a.opts.OnOutcome != nil {
-		a.opts.OnOutcome(o, v)
+		a.opts.OnOutcome(e.Outcome, e.Verdict)
 	}
+}
+
+// settled passes on what became of a delivery.
+func (a *App) settled(s dispatch.Settled) {
+	a.metrics.OnSettled(s)
+	a.incidents.Passed(incident.Passage{At: s.At, Provider: s.Provider, Preferred: s.Preferred, Domain: s.Domain, Sender: s.Sender,
+		Detour: s.Detour, Delivered: s.Delivered, Held: s.Held, Bounced: s.Bounced})
 }
 
 func (a *App) setEgresses(ways *dispatch.Ways) {
@@ -221,9 +229,14 @@ func (a *App) Reload(ctx context.Context, cfg *config.Config) error {
 		return err // if the rules came from another directory, watchRules goes back to the one in force
 	}
 	a.sayRules(cfg.Classify.Dir, nil)
+	if err := a.reloadAftermath(cfg); err != nil {
+		return err
+	}
 	a.health.Configure(cfg.Health, sources(cfg))
 	a.dispatch.SetWays(ways)
 	a.setEgresses(ways)
+	a.reloadWatch(cfg)
+	a.setNetworks(cfg)
 	a.mu.Lock()
 	old := a.cfg
 	a.cfg = cfg

@@ -36,6 +36,9 @@ func (e *env) showStatus(w io.Writer, s *api.Status) {
 	}
 	t.row(e.text("cli.status.connections"), strconv.Itoa(s.Load.Connections))
 	t.row(e.text("cli.status.paths"), e.pathCount(s.Paths))
+	for i := range s.Sources {
+		t.row(e.text("cli.status.source"), e.source(&s.Sources[i]))
+	}
 	if s.Queue.SetAside > 0 {
 		t.row(e.text("cli.status.aside"), strconv.Itoa(s.Queue.SetAside))
 	}
@@ -43,6 +46,18 @@ func (e *env) showStatus(w io.Writer, s *api.Status) {
 		t.row(e.text("cli.status.broken"), s.Queue.Broken)
 	}
 	t.write(w)
+}
+
+// source tells of a log or mailbox that is read: when it was last there, what it told, or what keeps it from being read.
+func (e *env) source(s *api.Source) string {
+	if s.Trouble != nil {
+		return e.text("cli.status.source.trouble", "name", s.Name, "what", s.Trouble.In(e.lang))
+	}
+	key := "cli.status.source.mailbox"
+	if s.Kind == "log" {
+		key = "cli.status.source.log"
+	}
+	return e.text(key, "name", s.Name, "where", s.Where, "read", s.Read, "seen", s.Seen, "refused", s.Refused)
 }
 
 // octets writes a size for people: "24 B", "3.5 kB", "120 MB".

@@ -47,7 +47,7 @@ type Options struct {
 	// Drain is how long Run waits for transactions under way when it is told to stop; default 20 s.
 	Drain time.Duration
 	// OnOutcome, if not nil, sees each transaction's outcome and verdict, once per group of recipients that ended alike.
-	OnOutcome func(o *outcome.Outcome, v *classify.Verdict, recipients int)
+	OnOutcome func(e Judged)
 	// OnSettled, if not nil, sees what became of a delivery in an attempt.
 	OnSettled func(s Settled)
 	// ReturnPath, if not nil, gives the reverse-path with which the nth delivery of a message is sent; the envelope in the queue
@@ -55,8 +55,23 @@ type Options struct {
 	ReturnPath func(env *mail.Envelope, n int) string
 }
 
+// Judged is an outcome with its verdict, and who wrote to whom.
+type Judged struct {
+	Outcome    *outcome.Outcome
+	Verdict    *classify.Verdict
+	Domain     string // of the recipients
+	Sender     string // domain of the reverse-path; empty for a bounce
+	Recipients int
+}
+
 // Settled counts the recipients of a delivery by what became of them in one attempt.
 type Settled struct {
+	At        time.Time
+	Domain    string // of the recipients
+	Sender    string // domain of the reverse-path; empty for a bounce
+	Provider  string // empty: it was not looked up
+	Preferred string // the egress that would have been used if all ways were open; empty: none was asked for
+
 	Delivered, Bounced, Deferred, Held int
 	Detour                             bool // the last egress was not the preferred one
 }

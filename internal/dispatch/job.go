@@ -24,21 +24,22 @@ type job struct {
 	started time.Time
 	dice    uint32
 
-	dest     *Destination
-	unfound  *outcome.Outcome // the lookup failed: only a smarthost can carry it
-	open     []int            // recipients that the next transaction carries
-	later    []int            // recipients to be tried again another time
-	done     []int            // recipients that need nothing more
-	failed   []failure
-	relayed  []failure // taken by a server that gives no success reports, though the sender asked for one
-	tried    uint64    // egresses that refused it in this attempt
-	egress   int
-	site     *site // whose line or connection has it
-	detour   bool
-	probe    bool
-	noProbe  bool
-	requeues int
-	next     next
+	dest      *Destination
+	unfound   *outcome.Outcome // the lookup failed: only a smarthost can carry it
+	open      []int            // recipients that the next transaction carries
+	later     []int            // recipients to be tried again another time
+	done      []int            // recipients that need nothing more
+	failed    []failure
+	relayed   []failure // taken by a server that gives no success reports, though the sender asked for one
+	tried     uint64    // egresses that refused it in this attempt
+	egress    int
+	preferred string // name of the egress that would be used if all ways were open
+	site      *site  // whose line or connection has it
+	detour    bool
+	probe     bool
+	noProbe   bool
+	requeues  int
+	next      next
 }
 
 // failure is a recipient with the outcome that decided about it.
@@ -112,6 +113,7 @@ func (j *job) route() {
 // take enters the line of the chosen egress's site.
 func (j *job) take(dec *route.Decision, now time.Time) {
 	j.egress, j.detour, j.probe = dec.Egress, dec.Detour, dec.Probe
+	j.preferred = j.nameOf(dec.Preferred)
 	if j.unfound != nil && j.ways.Egresses[dec.Egress].Smarthost == "" {
 		j.egress = -1 // no path was used
 		j.judgeAll(j.unfound, true)
@@ -155,7 +157,8 @@ func (j *job) observe(now time.Time) {
 // park ends the attempt because there is no way now.
 func (j *job) park(dec *route.Decision, now time.Time) {
 	j.next.why = string(dec.Reason)
-	j.next.preferred = j.nameOf(dec.Preferred)
+	j.preferred = j.nameOf(dec.Preferred)
+	j.next.preferred = j.preferred
 	j.next.until = dec.Until
 	switch dec.Kind {
 	case route.Hold:

@@ -93,7 +93,7 @@ func (j *job) weigh(o *outcome.Outcome, rcpts []int, evidence bool) classify.Ver
 	j.stamp(o)
 	v := j.d.Judge.Classify(o)
 	if j.d.opts.OnOutcome != nil {
-		j.d.opts.OnOutcome(o, &v, len(rcpts))
+		j.d.opts.OnOutcome(Judged{o, &v, j.q.Domain, mail.Domain(j.q.Envelope.From), len(rcpts)})
 	}
 	j.record(o, &v, rcpts)
 	if j.egress < 0 || !evidence {

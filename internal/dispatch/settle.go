@@ -19,7 +19,11 @@ func (j *job) settle(now time.Time) {
 		j.expire(now)
 	}
 	st := queue.Settlement{Key: j.q.Key, Next: j.q.State}
-	counts := Settled{Detour: j.detour, Delivered: len(j.done), Bounced: len(j.failed)}
+	counts := Settled{At: now, Domain: j.q.Domain, Sender: mail.Domain(j.q.Envelope.From), Preferred: j.preferred,
+		Detour: j.detour, Delivered: len(j.done), Bounced: len(j.failed)}
+	if j.dest != nil {
+		counts.Provider = j.dest.Provider
+	}
 	if len(j.later) > 0 {
 		j.postpone(&st.Next, now)
 		if j.next.held {

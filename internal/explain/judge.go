@@ -28,29 +28,11 @@ func (e *Explainer) mailbox(host, recipient string) provider.Match {
 // finish fills in what follows from the rest.
 func (e *Explainer) finish(f *Finding) {
 	if f.ProviderName == "" {
-		f.ProviderName = e.name(f.Provider)
+		f.ProviderName = e.Providers.Name(f.Provider)
 	}
 	if r, ok := e.Rules.Rule(f.Verdict.Rule); ok {
 		f.Source = r.Source
 	}
-}
-
-// name returns what people call a provider, without what the catalogue says in brackets.
-func (e *Explainer) name(id provider.ID) string {
-	var names []string
-	for _, r := range e.Providers.Rows(id) {
-		if r.Separate {
-			continue
-		}
-		short, _, _ := strings.Cut(r.Name, " (")
-		if names = append(names, short); len(names) == 2 {
-			break
-		}
-	}
-	if len(names) == 0 {
-		return id
-	}
-	return strings.Join(names, " / ")
 }
 
 // kindVerdict is the verdict on a mail that reports no refusal: its kind is its class.

@@ -9,6 +9,7 @@ import (
 	"ukai/internal/classify"
 	"ukai/internal/health"
 	"ukai/internal/outcome"
+	"ukai/internal/store"
 )
 
 // Options are the thresholds of a Book. Zero fields take the defaults.
@@ -69,6 +70,7 @@ type Book struct {
 	next int64
 	live map[Cause]*story // pending, open, acknowledged, and closed within the quiet time
 
+	db    *store.DB      // set by Load
 	dirty map[int64]bool // not stored as they stand
 	told  sync.Mutex     // taken before mu is given up, so that events keep their order
 }

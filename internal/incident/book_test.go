@@ -150,6 +150,9 @@ func TestAnEndedListingDoesNotCloseWhileAProviderRemembers(t *testing.T) {
 
 func TestACauseThatComesBackReopensWithinTheQuietTimeOnly(t *testing.T) {
 	r := newRig(Options{})
+	if err := r.Load(t.Context(), database(t), r.now); err != nil {
+		t.Fatal(err)
+	}
 	trouble := func() {
 		r.move("own", "google", health.Suspect, health.Blocked)
 		r.pass(time.Minute)
@@ -158,7 +161,7 @@ func TestACauseThatComesBackReopensWithinTheQuietTimeOnly(t *testing.T) {
 	}
 	trouble()
 	trouble()
-	if err := r.Save(t.Context(), database(t)); err != nil {
+	if err := r.Save(t.Context()); err != nil {
 		t.Fatal(err)
 	}
 	r.pass(25 * time.Hour)
@@ -222,7 +225,7 @@ func TestMailIsCountedForTheProvidersOfTheIncident(t *testing.T) {
 	} {
 		r.Passed(p)
 	}
-	if got, want := r.List()[0].Counts, (Counts{Refused: 3, Detoured: 5, Delivered: 5, Held: 2, Bounced: 1}); got != want {
+	if got, want := r.List()[0].Counts, (Tally{Refused: 3, Detoured: 5, Delivered: 5, Held: 2, Bounced: 1}); got != want {
 		t.Errorf("%+v, want %+v", got, want)
 	}
 }
@@ -278,21 +281,21 @@ func database(t *testing.T) *store.DB {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { db.Close() })
-	if err := New(Options{}).Load(t.Context(), db, start); err != nil {
-		t.Fatal(err)
-	}
 	return db
 }
 
 func TestARestartGoesOnWithTheSameStory(t *testing.T) {
 	db := database(t)
 	r := newRig(Options{})
+	if err := r.Load(t.Context(), db, r.now); err != nil {
+		t.Fatal(err)
+	}
 	r.listed("own", netip.MustParsePrefix("192.0.2.1/32"), "", true, r.now)
 	for range 3 {
 		r.refuse("own", "google", classify.BlameIP, "gmail.com", "a.example")
 	}
 	r.move("own", "google", health.Suspect, health.Blocked)
-	if err := r.Save(t.Context(), db); err != nil {
+	if err := r.Save(t.Context()); err != nil {
 		t.Fatal(err)
 	}
 	next := newRig(Options{})
@@ -307,10 +310,10 @@ func TestARestartGoesOnWithTheSameStory(t *testing.T) {
 	next.move("own", "google", health.Recovering, health.Healthy)
 	next.pass(time.Hour)
 	next.want(t, HasGrown, WasClosed)
-	if err := next.Save(t.Context(), db); err != nil {
+	if err := next.Save(t.Context()); err != nil {
 		t.Fatal(err)
 	}
-	past, err := Past(t.Context(), db, 10)
+	past, err := next.Past(t.Context(), 10)
 	if err != nil || len(past) != 1 {
 		t.Fatalf("%d incidents, %v", len(past), err)
 	}
@@ -318,7 +321,7 @@ func TestARestartGoesOnWithTheSameStory(t *testing.T) {
 	if i.Counts.Refused != 4 || i.Senders.Len() != 2 || i.State != Closed || i.Listings[0].Until.IsZero() {
 		t.Errorf("%+v", i)
 	}
-	if _, err := next.Find(t.Context(), db, 7); !errors.Is(err, ErrNone) {
+	if _, err := next.Find(t.Context(), 7); !errors.Is(err, ErrNone) {
 		t.Errorf("an incident that never was: %v", err)
 	}
 }

@@ -23,6 +23,7 @@
 package incident
 
 import (
+	"net/netip"
 	"time"
 
 	"ukai/internal/classify"
@@ -55,8 +56,8 @@ const (
 	Closed State = "closed"
 )
 
-// Counts says what became of the mail, in recipients.
-type Counts struct {
+// Tally says what became of the mail, in recipients.
+type Tally struct {
 	Refused   int64 `json:"refused"`
 	Detoured  int64 `json:"detoured"` // delivered by another way than the preferred one
 	Delivered int64 `json:"delivered"`
@@ -80,13 +81,15 @@ type Incident struct {
 	Note string `json:"note,omitempty"`
 
 	Blame     classify.Blame `json:"blame"` // ip, range, domain, content, authentication: the widest that was seen
-	Counts    Counts         `json:"counts"`
+	Counts    Tally          `json:"counts"`
 	Providers []Provider     `json:"providers,omitempty"` // most refused first
-	Listings  []Listing      `json:"listings,omitempty"`  // in order of time
+	Listings  []ListEntry    `json:"listings,omitempty"`  // in order of time
 	Egresses  []string       `json:"egresses,omitempty"`
-	Domains   Tops           `json:"domains"` // recipient domains
-	Senders   Tops           `json:"senders"` // sender domains
-	Timeline  Timeline       `json:"timeline"`
+	// Addresses are those of ours that the refusals name or went out from.
+	Addresses []netip.Addr `json:"addresses,omitempty"`
+	Domains   Tops         `json:"domains"` // recipient domains
+	Senders   Tops         `json:"senders"` // sender domains
+	Timeline  Timeline     `json:"timeline"`
 
 	// Shut are the paths that are not healthy: egress and provider.
 	Shut []Path `json:"shut,omitempty"`
@@ -111,8 +114,8 @@ type Provider struct {
 	URL   string `json:"url,omitempty"`
 }
 
-// Listing is an entry in a blocklist, from its beginning to its end.
-type Listing struct {
+// ListEntry is an entry in a blocklist, from its beginning to its end.
+type ListEntry struct {
 	Name  string    `json:"name"`
 	Net   string    `json:"net"`
 	Since time.Time `json:"since"`
@@ -121,7 +124,7 @@ type Listing struct {
 }
 
 // Standing tells whether a listing has not ended.
-func (l *Listing) Standing() bool { return l.Until.IsZero() }
+func (l *ListEntry) Standing() bool { return l.Until.IsZero() }
 
 // News says what happened to an incident that a person may want to know.
 type News string

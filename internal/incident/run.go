@@ -4,14 +4,12 @@ import (
 	"context"
 	"log/slog"
 	"time"
-
-	"ukai/internal/store"
 )
 
 // Run closes what is calm and stores what has changed, until ctx ends; then it stores once more.
-func (b *Book) Run(ctx context.Context, db *store.DB, log *slog.Logger) error {
+func (b *Book) Run(ctx context.Context, log *slog.Logger) error {
 	save := func(ctx context.Context) {
-		if err := b.Save(ctx, db); err != nil {
+		if err := b.Save(ctx); err != nil {
 			log.Warn("incidents not saved", "error", err)
 		}
 	}

@@ -21,7 +21,8 @@ CREATE TABLE incident (
 	data   TEXT NOT NULL     -- the incident as JSON
 )`}
 
-// Load reads what an earlier run has stored: what is not closed, and what was closed within the quiet time before now.
+// Load reads what an earlier run has stored: what is not closed, and what was closed within the quiet time before now. From then
+// on the Book stores in db what changes.
 func (b *Book) Load(ctx context.Context, db *store.DB, now time.Time) error {
 	if err := db.Migrate(ctx, "incident", migrations...); err != nil {
 		return err
@@ -36,7 +37,7 @@ func (b *Book) Load(ctx context.Context, db *store.DB, now time.Time) error {
 	}
 	b.mu.Lock()
 	defer b.mu.Unlock()
-	b.next = last.Int64
+	b.db, b.next = db, last.Int64
 	for _, i := range all {
 		b.live[i.Cause] = &story{Incident: i}
 	}
@@ -44,12 +45,12 @@ func (b *Book) Load(ctx context.Context, db *store.DB, now time.Time) error {
 }
 
 // Save stores what has changed since the last time.
-func (b *Book) Save(ctx context.Context, db *store.DB) error {
+func (b *Book) Save(ctx context.Context) error {
 	changed := b.changed()
 	if len(changed) == 0 {
 		return nil
 	}
-	if err := write(ctx, db, changed); err != nil {
+	if err := write(ctx, b.db, changed); err != nil {
 		b.mu.Lock()
 		for i := range changed {
 			b.dirty[changed[i].ID] = true
@@ -97,23 +98,26 @@ func write(ctx context.Context, db *store.DB, list []Incident) error {
 	return tx.Commit()
 }
 
-// Past returns the newest incidents of the database, closed ones too, at most limit.
-func Past(ctx context.Context, db *store.DB, limit int) ([]Incident, error) {
-	return query(ctx, db, `SELECT data FROM incident ORDER BY id DESC LIMIT ?`, limit)
+// Past returns the newest incidents, closed ones too, at most limit.
+func (b *Book) Past(ctx context.Context, limit int) ([]Incident, error) {
+	if err := b.Save(ctx); err != nil {
+		return nil, err
+	}
+	return query(ctx, b.db, `SELECT data FROM incident ORDER BY id DESC LIMIT ?`, limit)
 }
 
 // ErrNone is returned for an ID that no incident has.
 var ErrNone = errors.New("no such incident")
 
 // Find returns one incident, the Book's own copy if it follows it.
-func (b *Book) Find(ctx context.Context, db *store.DB, id int64) (Incident, error) {
+func (b *Book) Find(ctx context.Context, id int64) (Incident, error) {
 	b.mu.Lock()
 	if s := b.byID(id); s != nil {
 		defer b.mu.Unlock()
 		return s.clone(), nil
 	}
 	b.mu.Unlock()
-	list, err := query(ctx, db, `SELECT data FROM incident WHERE id = ?`, id)
+	list, err := query(ctx, b.db, `SELECT data FROM incident WHERE id = ?`, id)
 	if err != nil {
 		return Incident{}, err
 	}

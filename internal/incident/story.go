@@ -25,6 +25,7 @@ func (s *story) refused(r *Refusal) (grown bool) {
 	s.Senders.Add(r.Sender, n)
 	s.Blame = wider(s.Blame, r.Verdict.Blame)
 	s.uses(r.Outcome.Egress)
+	s.names(r)
 	p := s.provider(r.Outcome.Provider)
 	if p == nil {
 		if len(s.Providers) == maxProviders {
@@ -56,6 +57,18 @@ func (s *story) uses(egress string) {
 	}
 }
 
+// names notes the address of ours that a refusal for reputation is about: the one that the text names, else the one that it came
+// from where that is known to the world.
+func (s *story) names(r *Refusal) {
+	ip := r.Verdict.IP
+	if !ip.IsValid() && r.Outcome.LocalIP.IsGlobalUnicast() && !r.Outcome.LocalIP.IsPrivate() {
+		ip = r.Outcome.LocalIP
+	}
+	if s.Cause.Kind == Reputation && ip.IsValid() && len(s.Addresses) < maxPaths && !slices.Contains(s.Addresses, ip) {
+		s.Addresses = append(s.Addresses, ip)
+	}
+}
+
 // provider returns the entry of a provider, nil when it takes no part.
 func (s *story) provider(id string) *Provider {
 	for i := range s.Providers {
@@ -83,7 +96,7 @@ func (s *story) moved(c *health.Change) {
 // listed notes the beginning or the end of a listing. It tells whether that was news.
 func (s *story) listed(l *health.Standing) bool {
 	net := l.Net.String()
-	i := slices.IndexFunc(s.Listings, func(have Listing) bool { return have.Name == l.Listing && have.Net == net && have.Standing() })
+	i := slices.IndexFunc(s.Listings, func(have ListEntry) bool { return have.Name == l.Listing && have.Net == net && have.Standing() })
 	if l.On == (i >= 0) {
 		return false
 	}
@@ -95,7 +108,7 @@ func (s *story) listed(l *health.Standing) bool {
 	if len(s.Listings) == maxListings {
 		return false
 	}
-	s.Listings = append(s.Listings, Listing{Name: l.Listing, Net: net, Since: l.At, URL: l.Evidence.Verdict.URL})
+	s.Listings = append(s.Listings, ListEntry{Name: l.Listing, Net: net, Since: l.At, URL: l.Evidence.Verdict.URL})
 	s.Timeline.add(l.At, "incident.event.listed", "list", l.Listing, "net", net)
 	return true
 }
@@ -112,7 +125,7 @@ func (s *story) passed(p *Passage) {
 
 // calm tells whether nothing stands that keeps the incident open.
 func (s *story) calm() bool {
-	return len(s.Shut) == 0 && !slices.ContainsFunc(s.Listings, func(l Listing) bool { return l.Standing() })
+	return len(s.Shut) == 0 && !slices.ContainsFunc(s.Listings, func(l ListEntry) bool { return l.Standing() })
 }
 
 // clone copies an incident so that it can leave the Book.
@@ -124,6 +137,7 @@ func (s *story) clone() Incident {
 	}
 	slices.SortStableFunc(c.Providers, func(a, b Provider) int { return int(min(1, max(-1, b.Refused-a.Refused))) })
 	c.Listings, c.Egresses, c.Shut = slices.Clone(s.Listings), slices.Clone(s.Egresses), slices.Clone(s.Shut)
+	c.Addresses = slices.Clone(s.Addresses)
 	c.Domains, c.Senders, c.Timeline = s.Domains.clone(), s.Senders.clone(), s.Timeline.clone()
 	return c
 }

@@ -42,6 +42,14 @@ func (i *Incident) Say(l i18n.Lang, name func(id string) string) Words {
 	return w
 }
 
+// Where returns what is in trouble, as a person would call it: the one address if it is about one, else the place.
+func (i *Incident) Where() string {
+	if i.Cause.Kind == Reputation && i.Blame != classify.BlameRange && len(i.Addresses) == 1 {
+		return i.Addresses[0].String()
+	}
+	return i.Cause.Place
+}
+
 // speaker makes the words of one incident.
 type speaker struct {
 	i    *Incident
@@ -57,13 +65,13 @@ func (s *speaker) title() string {
 	if s.i.Cause.Kind == Reputation && len(s.i.Providers) == 0 {
 		switch {
 		case len(s.i.Listings) > 0:
-			return s.text("incident.title.listed", "place", s.i.Cause.Place, "list", s.i.Listings[0].Name)
+			return s.text("incident.title.listed", "place", s.i.Where(), "list", s.i.Listings[0].Name)
 		case len(s.i.Shut) > 0:
-			return s.text("incident.title.shut", "place", s.i.Cause.Place, "provider", s.name(s.i.Shut[0].Provider))
+			return s.text("incident.title.shut", "place", s.i.Where(), "provider", s.name(s.i.Shut[0].Provider))
 		}
-		return s.text("incident.title.over", "place", s.i.Cause.Place)
+		return s.text("incident.title.over", "place", s.i.Where())
 	}
-	return s.text(key, "place", s.i.Cause.Place, "who", s.refusers())
+	return s.text(key, "place", s.i.Where(), "who", s.refusers())
 }
 
 // refusers names the providers, the first three of them.
@@ -96,7 +104,7 @@ func (s *speaker) fault() string {
 	if blame == "" { // nothing but a listing or a shut path
 		blame = classify.BlameIP
 	}
-	return s.text("incident.fault."+string(blame), "place", s.i.Cause.Place)
+	return s.text("incident.fault."+string(blame), "place", s.i.Where())
 }
 
 func (s *speaker) mail() string {
@@ -126,7 +134,7 @@ func (s *speaker) did() (list []string) {
 // next says what a person must do.
 func (s *speaker) next() (list []string) {
 	if s.i.Cause.Kind != Reputation {
-		return []string{s.text("incident.next."+string(s.i.Cause.Kind), "place", s.i.Cause.Place)}
+		return []string{s.text("incident.next."+string(s.i.Cause.Kind), "place", s.i.Where())}
 	}
 	list = append(list, s.text("incident.next.cause"))
 	for n := range s.i.Listings {

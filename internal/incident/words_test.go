@@ -13,6 +13,7 @@ import (
 	"ukai/internal/classify"
 	"ukai/internal/health"
 	"ukai/internal/i18n"
+	"ukai/internal/outcome"
 )
 
 var update = flag.Bool("update", false, "write what is produced as what is expected")
@@ -86,6 +87,30 @@ func TestEveryKindStateAndBlameHasItsWords(t *testing.T) {
 					}
 				}
 			}
+		}
+	}
+}
+
+func TestTroubleOfOneAddressIsCalledByIt(t *testing.T) {
+	r := newRig(Options{Place: func(string) string { return "192.0.2.0/24" }})
+	ip := netip.MustParseAddr("192.0.2.9")
+	for n, blame := range []classify.Blame{classify.BlameIP, classify.BlameIP, classify.BlameIP, classify.BlameRange} {
+		o := &outcome.Outcome{At: r.now, Egress: "own", Provider: "google", LocalIP: netip.MustParseAddr("10.0.0.1")}
+		v := &classify.Verdict{Class: "ip_reputation", Blame: blame, Action: classify.Fail, Reputation: true, IP: ip}
+		if n == 0 {
+			v.IP = netip.Addr{} // and the address behind a NAT is nobody's business
+		}
+		r.Refused(Refusal{Outcome: o, Verdict: v, Recipients: 1})
+		i := r.List()
+		if len(i) == 0 {
+			continue
+		}
+		want := "192.0.2.9"
+		if blame == classify.BlameRange {
+			want = "192.0.2.0/24"
+		}
+		if got := i[0].Where(); got != want {
+			t.Errorf("after %d refusals it is %s, want %s", n+1, got, want)
 		}
 	}
 }

@@ -4,6 +4,8 @@ import (
 	_ "embed"
 	"fmt"
 	"os"
+	"slices"
+	"strings"
 	"sync"
 )
 
@@ -181,4 +183,20 @@ func (c *Catalogue) Limits(id ID) Limits {
 		return l
 	}
 	return DefaultLimits
+}
+
+// Name returns what people call a provider: the names of its rows without what they have in brackets, at most two; id itself for
+// one that the catalogue does not know.
+func (c *Catalogue) Name(id ID) string {
+	var names []string
+	for _, r := range c.Rows(id) {
+		short, _, _ := strings.Cut(r.Name, " (")
+		if !r.Separate && len(names) < 2 && !slices.Contains(names, short) {
+			names = append(names, short)
+		}
+	}
+	if len(names) == 0 {
+		return id
+	}
+	return strings.Join(names, " / ")
 }

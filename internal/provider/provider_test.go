@@ -348,3 +348,17 @@ func BenchmarkByMX(b *testing.B) {
 		})
 	}
 }
+
+func TestAProviderIsCalledByTheNamesOfItsRows(t *testing.T) {
+	c, err := Load()
+	if err != nil {
+		t.Fatal(err)
+	}
+	for id, want := range map[ID]string{
+		"google": "Gmail / Google Workspace", "icloud": "Apple iCloud Mail", "example.co.uk": "example.co.uk",
+	} {
+		if got := c.Name(id); got != want {
+			t.Errorf("%s is called %q, want %q", id, got, want)
+		}
+	}
+}

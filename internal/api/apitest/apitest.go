@@ -17,10 +17,12 @@ import (
 	"ukai/internal/classify"
 	"ukai/internal/dispatch"
 	"ukai/internal/health"
+	"ukai/internal/incident"
 	"ukai/internal/journal"
 	"ukai/internal/mail"
 	"ukai/internal/queue"
 	"ukai/internal/store"
+	"ukai/internal/suppress"
 	"ukai/internal/unclassified"
 )
 
@@ -74,14 +76,25 @@ func New(t testing.TB, dir string) *Inside {
 	if err != nil {
 		t.Fatal(err)
 	}
+	book, err := suppress.Open(t.Context(), db, suppress.Options{}, log)
+	if err != nil {
+		t.Fatal(err)
+	}
 	x.Queue = q
 	x.Parts = api.Parts{
-		Store: q, Journal: j, Log: log, Started: Start.Add(-50 * time.Hour), Version: "v1.2.3", Now: x.Clock,
+		Store: q, Journal: j, Suppress: book, Log: log, Started: Start.Add(-50 * time.Hour), Version: "v1.2.3", Now: x.Clock,
 		Mode: func() string { return "act" }, Egresses: func() []string { return []string{"direct", "relay"} },
 		Rules: rules, Unclassified: unknown,
 		Metrics: api.NewMetrics(func(id string) bool { return id != "example.net" }),
 	}
-	x.Health = health.New(health.Options{Rand: func() float64 { return 0.5 }, OnChange: func(c health.Change) { x.Dispatch.Note(c) }}, log)
+	x.Health = health.New(health.Options{Rand: func() float64 { return 0.5 }, OnChange: func(c health.Change) {
+		x.Dispatch.Note(c)
+		x.Incidents.Moved(&c)
+	}}, log)
+	x.Incidents = incident.New(incident.Options{Place: func(string) string { return "192.0.2.0/24" }})
+	if err := x.Incidents.Load(t.Context(), db, Start); err != nil {
+		t.Fatal(err)
+	}
 	x.Dispatch = dispatch.New(dispatch.Parts{Store: q, Health: x.Health, Journal: j, Log: log}, &dispatch.Ways{}, dispatch.Options{})
 	x.Metrics.Watch(&x.Parts)
 	return x

@@ -7,6 +7,7 @@ import (
 
 	"ukai/internal/classify"
 	"ukai/internal/health"
+	"ukai/internal/incident"
 	"ukai/internal/journal"
 	"ukai/internal/mail"
 	"ukai/internal/outcome"
@@ -27,6 +28,8 @@ type Told struct {
 // Tell fills an inside with a story: Google refuses the address of direct, a message takes the detour, three others stay.
 func Tell(t testing.TB, x *Inside) Told {
 	t.Helper()
+	tellSuppressed(t, x)
+	tellUnclassified(t, x)
 	var s Told
 	x.At(0)
 	s.Detoured = detoured(t, x)
@@ -74,8 +77,10 @@ func detoured(t testing.TB, x *Inside) mail.ID {
 	for i := range 3 {
 		refused.At = x.At(time.Duration(i+1) * time.Second)
 		x.Health.Observe(health.Evidence{At: refused.At, Key: health.Key{Egress: "direct", Provider: "google"}, Verdict: verdict, Outcome: refused, MsgID: (e.ID - mail.ID(2-i)).String()})
+		x.Incidents.Refused(incident.Refusal{Outcome: &refused, Verdict: &verdict, Domain: "gmail.com", Sender: "example.jp", Recipients: 2})
 	}
 	x.Metrics.OnOutcome(&refused, &verdict, 2)
+	x.Incidents.Passed(incident.Passage{At: refused.At, Provider: "google", Preferred: "direct", Domain: "gmail.com", Sender: "example.jp", Detour: true, Delivered: 2})
 	at := refused.At
 	x.Journal.Record(journal.Event{At: at, Msg: e.ID, Kind: journal.Attempt, Recipients: rcpts, Egress: "direct", Provider: "google",
 		Host: refused.Host, Phase: refused.Phase.String(), Code: 550, Text: refused.Text(), Class: verdict.Class, Rule: verdict.Rule, Took: refused.Duration})
