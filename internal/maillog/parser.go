@@ -250,9 +250,11 @@ func repeated(r *record) (n int64, inner []byte, ok bool) {
 		b = b[len("last message repeated "):]
 	case hasPrefix(b, "message repeated "):
 		b = b[len("message repeated "):]
-		if _, rest, found := cut(b, " times: ["); found {
-			inner = trimLeft(bytes.TrimSuffix(rest, []byte("]")))
+		_, rest, found := cut(b, " times: [")
+		if !found {
+			return 0, nil, false
 		}
+		inner = trimLeft(bytes.TrimSuffix(rest, []byte("]")))
 	default:
 		return 0, nil, false
 	}
@@ -264,7 +266,7 @@ func repeated(r *record) (n int64, inner []byte, ok bool) {
 // again tells the last event, or what the line in brackets says, as often as it was repeated.
 func (p *Parser) again(r *record, n int64, inner []byte) {
 	if inner == nil {
-		if p.evLine != p.stats.Lines-1 || p.ev.Host != r.host {
+		if p.evLine == 0 || p.evLine != p.stats.Lines-1 || p.ev.Host != r.host {
 			p.stats.Foreign++
 			return
 		}

@@ -184,3 +184,15 @@ func TestNoNamePlaysWithATerminal(t *testing.T) {
 		t.Fatal(err)
 	}
 }
+
+func TestARepetitionOfNothingTellsNothing(t *testing.T) {
+	for _, line := range []string{
+		"Nov 22 10:00:00 last message repeated 2 times",
+		"Nov 22 10:00:00 mail postfix/smtpd[1]: message repeated 2 times",
+		"Nov 22 10:00:00 mail postfix/smtpd[1]: message repeated 2 times: [ ]",
+	} {
+		if n := drain(t, NewParser(Options{Now: storyTime}), line); n != 0 {
+			t.Errorf("%q: %d events", line, n)
+		}
+	}
+}

@@ -144,8 +144,9 @@ func (t *table) pay(m *message, octets int) {
 
 // set puts a text into a field of m.
 func (t *table) set(m *message, field *string, b []byte) {
+	old := len(*field)
 	*field = visible(b)
-	t.pay(m, len(b))
+	t.pay(m, len(*field)-old)
 }
 
 // defers keeps a recipient that was deferred; settle takes it out.
