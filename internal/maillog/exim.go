@@ -202,7 +202,7 @@ func (p *Parser) eximHost(v []byte, e *Event, client bool) {
 		return
 	}
 	e.Relay, e.Remote = p.names.get(name), who.addr
-	e.Local = who.addr.IsValid() && who.addr.Addr().IsLoopback()
+	e.Local = here(e.Relay, who.addr.Addr())
 }
 
 // eximDelivery reads the lines of one recipient.

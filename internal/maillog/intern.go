@@ -100,6 +100,19 @@ func makePeer(s string) peer {
 	return p
 }
 
+// here tells whether a server of that name and address is this machine. The rest of 127.0.0.0/8, where it has a name of its own,
+// is where whole worlds of servers are built to rehearse: they count as others.
+func here(name string, a netip.Addr) bool {
+	switch {
+	case !a.IsLoopback():
+		return false
+	case a.Is6() || a.As4()[1] == 0 && a.As4()[2] <= 1: // ::1, 127.0.0.1, and 127.0.1.1, which Debian gives to its own name
+		return true
+	}
+	_, err := netip.ParseAddr(name)
+	return name == "" || err == nil || strings.HasPrefix(name, "localhost")
+}
+
 // addrPort is an address whose port the log does not tell.
 func addrPort(a netip.Addr) netip.AddrPort {
 	if !a.IsValid() {

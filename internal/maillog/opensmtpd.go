@@ -145,8 +145,8 @@ func (p *Parser) opensmtpdWay(e *Event, relay []byte, local bool) {
 	addr, name := word(relay)
 	if a := address(addr); a.IsValid() {
 		e.Remote = addrPort(a)
-		e.Local = a.IsLoopback()
 		e.Relay = p.names.get(bytes.Trim(name, "()"))
+		e.Local = here(e.Relay, a)
 	} else if string(addr) != "-" {
 		e.Relay = p.names.get(relay)
 	}
@@ -164,6 +164,9 @@ func (p *Parser) opensmtpdReason(e *Event, stat []byte) {
 	e.Reply = readReply(e.Text)
 	if e.Kind == Delivered && e.Reply.Code != 0 {
 		e.Phase = outcome.EndOfData
+	}
+	if e.Reply.Code == 0 && hasAny(stat, []string{"Network error on destination", "No valid route", "Connection "}) {
+		e.Phase = outcome.Connect
 	}
 	if e.Kind == Bounced && hasPrefix(stat, "Envelope expired") {
 		e.Kind = Expired

@@ -51,7 +51,7 @@ func (p *Parser) sendmail(r *record) bool {
 // sendmailTalk is how lines begin that are not about a message.
 var sendmailTalk = []string{
 	"AUTH=", "STARTTLS", "NOQUEUE: ", "starting daemon", "started as", "restarting", "rejecting connections", "accepting connections",
-	"alias database", "/etc/", "daemon MTA", "daemon MSA", "gethostby", "timeout waiting", "SYSERR", "lost input channel", "STARTTLS=server",
+	"alias database", "/etc/", "daemon MTA", "daemon MSA", "gethostby", "timeout waiting", "SYSERR", "lost input channel", "STARTTLS=server", "unable to qualify my own domain name", "My unqualified host name", "stopping daemon", "Milter ",
 }
 
 // sendmailID reads a queue ID and its colon: 8 to 24 letters and digits, of which some are digits.
@@ -158,7 +158,7 @@ func (p *Parser) sendmailPeer(v []byte, e *Event, client bool) {
 		e.Relay = a.String()
 	}
 	e.Remote = addrPort(a)
-	e.Local = a.IsLoopback()
+	e.Local = here(e.Relay, a)
 }
 
 // sendmailTo reads the line of one or several recipients.
