@@ -20,6 +20,7 @@ type input struct {
 	size int64
 	mod  time.Time
 	when time.Time // of its first line that has one
+	year int       // of its first line, where the file crosses a turn of the year; 0: not known
 }
 
 // block is how much is read at once: large enough that the calls do not show, small enough for the cache of a processor.

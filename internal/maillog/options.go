@@ -11,8 +11,8 @@ type Options struct {
 	Now time.Time
 	// Location is the zone of times that are written without one. Nil is the zone of this machine.
 	Location *time.Location
-	// Year is the year of the first line of a log without years; zero finds it out. A file's own time of change says more than
-	// nothing, but copies of a log are often younger than what they hold.
+	// Year is the year of the first line of each file without years; zero finds it out from Now and from the time of the file's
+	// last change. Say it for the copy of an old log, whose time of change is that of the copying.
 	Year int
 	// MTA is the server to believe in where a line would fit several; zero recognises each line.
 	MTA MTA

@@ -149,7 +149,11 @@ func (in *input) look(p *Parser, buf []byte) {
 		return
 	}
 	defer r.Close()
-	p.clock.restart(anchor(in.mod, p.opt.Now))
+	latest := anchor(in.mod, p.opt.Now)
+	if p.opt.Year == 0 {
+		in.year = firstYear(in, p.opt.Location, latest)
+	}
+	p.clock.restart(latest, cmp.Or(in.year, p.opt.Year))
 	p.last, p.journal.active = moment{}, false
 	l := newLines(io.LimitReader(r, block), buf)
 	for range 1000 {
@@ -220,7 +224,7 @@ type walk struct {
 // file reads one file. The error is that of emit or of the context.
 func (w *walk) file(ctx context.Context, in *input) error {
 	p := w.p
-	p.clock.restart(anchor(in.mod, w.set.opt.Now))
+	p.clock.restart(anchor(in.mod, w.set.opt.Now), cmp.Or(in.year, w.set.opt.Year))
 	r, err := in.open(func(n int) { w.done += int64(n) })
 	if err != nil {
 		w.skipped = append(w.skipped, trouble(in.path, err))

@@ -259,3 +259,34 @@ func TestTheUsualPathsAreKnown(t *testing.T) {
 		t.Errorf("a server that is not understood has %v", got)
 	}
 }
+
+func TestALogThatNobodyRotatedForYearsGetsItsYears(t *testing.T) {
+	var b strings.Builder
+	first := day(t, "2024-03-10 00:00:00")
+	for at := first; at.Before(storyTime); at = at.Add(7 * time.Hour) {
+		b.WriteString(sentAt(at.Format(time.Stamp), "ABCDEF1"))
+	}
+	s, err := Open([]string{write(t, t.TempDir(), "log", []byte(b.String()))}, Options{Now: storyTime, Location: time.UTC})
+	if err != nil {
+		t.Fatal(err)
+	}
+	st, err := s.Read(context.Background(), func(*Event) error { return nil })
+	if err != nil {
+		t.Fatal(err)
+	}
+	if st.First != first || st.Last.Before(storyTime.Add(-7*time.Hour)) || st.Last.After(storyTime) {
+		t.Errorf("from %v to %v", st.First, st.Last)
+	}
+}
+
+func TestAYearThatWasGivenHoldsForAFile(t *testing.T) {
+	path := write(t, t.TempDir(), "log", []byte(sentAt("Apr 15 09:12:00", "ABCDEF1")))
+	s, err := Open([]string{path}, Options{Now: storyTime, Location: time.UTC, Year: 2019})
+	if err != nil {
+		t.Fatal(err)
+	}
+	st, err := s.Read(context.Background(), func(*Event) error { return nil })
+	if err != nil || st.First != day(t, "2019-04-15 09:12:00") {
+		t.Errorf("%v, %v", st.First, err)
+	}
+}

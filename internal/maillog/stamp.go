@@ -174,8 +174,8 @@ func (c *clock) yearOf(mon time.Month, day, hour int) int {
 func leap(y int) bool { return y%4 == 0 && (y%100 != 0 || y%400 == 0) }
 
 // restart is called where a file begins: what the last one said about the year does not hold for it.
-func (c *clock) restart(anchor time.Time) {
-	c.anchor, c.year, c.bsdText = anchor, 0, [10]byte{}
+func (c *clock) restart(anchor time.Time, hint int) {
+	c.anchor, c.hint, c.year, c.bsdText = anchor, hint, 0, [10]byte{}
 }
 
 // iso reads "2026-11-22T10:00:00.123456+09:00" (RFC 3339) and its relatives: a blank for the T, a comma for the point, no zone,
