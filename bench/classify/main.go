@@ -1,9 +1,12 @@
 // Command classify measures package classify on a file of labelled texts.
 //
-//	go run ./bench/classify -items items.jsonl -out predictions.jsonl [-rounds 200]
+//	go run ./bench/classify -items items.jsonl -out predictions.jsonl [-rounds 200] [-times 3]
+//	go run ./bench/classify -loso DIR
 //	go run ./bench/classify reports [-n 2000] [-rounds 20]
 //
-// The second form measures how fast delivery reports are read and judged; it makes them itself.
+// -times measures with as many times the rules. -loso takes a directory with items.jsonl, whose items also have source,
+// expected_class and also_acceptable, and tells how well each source is understood without the rules that come from it alone.
+// The last form measures how fast delivery reports are read and judged; it makes them itself.
 //
 // An item is one JSON object a line: id, kind (smtp_response, log_line) and text; reply instead of text where a log line
 // has been taken apart already; provider where it is known. The predictions are one object a line: id, class, blame, scope,
@@ -57,18 +60,39 @@ func main() {
 	items := flag.String("items", "", "file of labelled texts, JSON lines")
 	out := flag.String("out", "", "file for the predictions; none are written without it")
 	rounds := flag.Int("rounds", 0, "how often to judge all texts for the measurement of speed")
+	times := flag.Int("times", 1, "how many times the rules to load")
+	loso := flag.String("loso", "", "directory of a labelled collection: leave one source out")
 	flag.Parse()
-	if err := run(*items, *out, *rounds); err != nil {
+	var err error
+	if *loso != "" {
+		err = outOf(*loso)
+	} else {
+		err = run(*items, *out, *rounds, *times)
+	}
+	if err != nil {
 		fmt.Fprintln(os.Stderr, err)
 		os.Exit(1)
 	}
 }
 
-func run(path, out string, rounds int) error {
+func outOf(dir string) error {
+	rules, err := classify.Load()
+	if err != nil {
+		return err
+	}
+	return leaveOneSourceOut(os.Stdout, rules, dir)
+}
+
+func run(path, out string, rounds, times int) error {
 	start := time.Now()
 	rules, err := classify.Load()
 	if err != nil {
 		return err
+	}
+	if times > 1 {
+		if rules, err = multiplied(rules, times); err != nil {
+			return err
+		}
 	}
 	fmt.Printf("%d rules loaded in %v\n", rules.Len(), time.Since(start).Round(time.Millisecond))
 	texts, err := read(path)

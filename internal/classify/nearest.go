@@ -123,11 +123,12 @@ func (l *look) near(n int, w weights, said []string) (Near, bool) {
 	near.Shared = append(near.Shared, words...)
 	near.Shared = near.Shared[:min(len(near.Shared), maxShared)]
 	near.Score = both / math.Sqrt(ofRule*ofText)
-	if phrases > 0 { // a phrase was chosen by a person, because it carries the meaning
+	near.Lacks = l.lacks(x, n)
+	wants := slices.ContainsFunc(near.Lacks, func(k Lack) bool { return k.What == "all" || k.What == "any" })
+	if phrases > 0 && !wants { // phrases were chosen by a person, because they carry the meaning
 		near.Score = (1 + near.Score) / 2
 	}
 	near.Score = math.Round(min(near.Score, 1)*1000) / 1000
-	near.Lacks = l.lacks(x, n)
 	return near, true
 }
 

@@ -117,3 +117,38 @@ source = "a test"
 		})
 	}
 }
+
+func TestRulesCanBeSwitchedOff(t *testing.T) {
+	r := rules(t)
+	before := r.Text("", gmail4)
+	less, err := r.Without(before.Rule)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if less.Len() != r.Len()-1 {
+		t.Errorf("%d rules of %d", less.Len(), r.Len())
+	}
+	if v := less.Text("", gmail4); v.Rule == before.Rule {
+		t.Errorf("%s still decides", v.Rule)
+	}
+	if v := r.Text("", gmail4); v != before {
+		t.Errorf("the rules that it was made from have changed: %+v", v)
+	}
+}
+
+func TestARuleIsDescribedAsItStandsInItsFile(t *testing.T) {
+	r := rules(t)
+	all := r.All()
+	if len(all) != r.Len() {
+		t.Fatalf("%d of %d", len(all), r.Len())
+	}
+	for _, d := range all {
+		got, ok := r.Describe(d.Name)
+		if !ok || got.Name != d.File+"."+d.Rule.Name || got.Title == "" || got.Rule.Example == "" {
+			t.Errorf("%+v", got)
+		}
+	}
+	if _, ok := r.Describe("nobody.knows"); ok {
+		t.Error("a rule of nobody")
+	}
+}

@@ -212,3 +212,9 @@ func cut(s string, n int) string {
 	}
 	return s
 }
+
+// samples fill the places of what was masked.
+var samples = strings.NewReplacer(maskAddress, "<user@example.com>", maskIP, "192.0.2.1", maskHost, "mx.example.com", maskID, "", maskName, "user", "<link:", "<https://", "#", "1")
+
+// Sample returns a masked reply with examples in the places of what was masked, so that rules can be compared with it.
+func Sample(masked string) string { return samples.Replace(masked) }

@@ -74,3 +74,11 @@ func FuzzMask(f *testing.F) {
 		}
 	})
 }
+
+func TestASampleHasExamplesInThePlacesOfWhatWasMasked(t *testing.T) {
+	got := Sample("550 5.7.1 <address> from <ip> (<host>) TSS## see <link:example.org> <name> <id>")
+	want := "550 5.7.1 <user@example.com> from 192.0.2.1 (mx.example.com) TSS11 see <https://example.org> user "
+	if got != want {
+		t.Errorf("got %q", got)
+	}
+}
