@@ -209,7 +209,7 @@ func (e *env) read(name string) (b []byte, cut bool, err error) {
 		if err != nil {
 			return nil, false, i18n.Errorf("cli.explain.read", "file", name, "cause", err)
 		}
-		defer f.Close() //nolint:errcheck // it was only read
+		defer f.Close()
 		r = f
 	} else if typed(e.in) {
 		e.printf("%s\n", e.text("cli.explain.paste"))

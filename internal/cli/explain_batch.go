@@ -42,14 +42,14 @@ func (e *env) batch(x *explain.Explainer, name string) error {
 		if err != nil {
 			return i18n.Errorf("cli.explain.read", "file", name, "cause", err)
 		}
-		defer f.Close() //nolint:errcheck // it was only read
+		defer f.Close()
 		in, folder = f, filepath.Dir(name)
 	}
 	root, err := os.OpenRoot(folder) // a file named in a line cannot lead out of it
 	if err != nil {
 		return i18n.Errorf("cli.explain.read", "file", folder, "cause", err)
 	}
-	defer root.Close() //nolint:errcheck // nothing was written
+	defer root.Close()
 	b := &batch{env: e, x: x, root: root, in: bufio.NewReaderSize(in, 1<<16), out: bufio.NewWriter(e.out), progress: e.progress()}
 	defer b.progress.done()
 	if err := b.run(); err != nil {
@@ -205,7 +205,7 @@ func (b *batch) read(name string) ([]byte, error) {
 	if err != nil {
 		return nil, i18n.Errorf("cli.explain.read", "file", name, "cause", err)
 	}
-	defer f.Close() //nolint:errcheck // it was only read
+	defer f.Close()
 	data, err := io.ReadAll(io.LimitReader(f, maxExplain))
 	if err != nil {
 		return nil, i18n.Errorf("cli.explain.read", "file", name, "cause", err)

@@ -60,7 +60,7 @@ func fromUTF16(b []byte) []byte {
 }
 
 var (
-	fieldName = regexp.MustCompile(`^([!-9;-~]+)[ \t]*:`) // RFC 5322, section 2.2; blanks before the colon: section 4.5
+	fieldName = regexp.MustCompile(`^([\x21-\x39\x3b-\x7e]+)[ \t]*:`) // RFC 5322, section 2.2; blanks before the colon: section 4.5
 	fromLine  = regexp.MustCompile(`^>?From \S+.*\d\d:\d\d`)
 )
 

@@ -67,7 +67,7 @@ func (s *saying) head() string {
 }
 
 // link is an address of a page or of a mailbox in a text; what a sentence puts behind it is not of it.
-var link = regexp.MustCompile(`(?:https?://|mailto:)[!#-;=?-~]*[#-&*+\-/0-9=?-~]`)
+var link = regexp.MustCompile(`(?:https?://|mailto:)[\x21\x23-\x3b\x3d\x3f-\x7e]*[\x23-\x26*+\-/0-9=?\x40-\x7e]`)
 
 // links returns the links of some texts, each once.
 func links(texts []string) []string {

@@ -122,8 +122,8 @@ func (e *Explainer) event(ev *maillog.Event, s string) Finding {
 	if ev.Phase != 0 && f.Code != 0 {
 		f.Phase = ev.Phase.String()
 	}
-	switch {
-	case ev.Kind == maillog.Delivered, ev.Kind == maillog.Accepted:
+	switch ev.Kind {
+	case maillog.Delivered, maillog.Accepted:
 		f.Verdict = kindVerdict(classify.Delivered)
 	default:
 		f.Verdict = e.judge(&f, ev.Text, s)
