@@ -202,7 +202,7 @@ func (p *Parser) eximHost(v []byte, e *Event, client bool) {
 		return
 	}
 	e.Relay, e.Remote = p.names.get(name), who.addr
-	e.Local = here(e.Relay, who.addr.Addr())
+	e.Local = who.addr.Addr().IsLoopback()
 }
 
 // eximDelivery reads the lines of one recipient.

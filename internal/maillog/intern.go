@@ -10,7 +10,7 @@ import (
 // for each hash: a newcomer takes the place of the one that was there, and so it never grows.
 type names struct {
 	seed  maphash.Seed
-	table [1 << 13]string
+	table []string // a power of two of them
 }
 
 // maxName is the longest string that is worth keeping.
@@ -23,7 +23,7 @@ func (n *names) get(b []byte) string {
 	if len(b) > maxName {
 		return visible(b)
 	}
-	at := &n.table[maphash.Bytes(n.seed, b)%uint64(len(n.table))]
+	at := &n.table[maphash.Bytes(n.seed, b)&uint64(len(n.table)-1)]
 	if *at != string(b) {
 		*at = visible(b)
 	}
@@ -55,12 +55,12 @@ type peer struct {
 // peers keeps peers as names keeps strings.
 type peers struct {
 	seed  maphash.Seed
-	table [1 << 11]peer
+	table []peer // a power of two of them
 }
 
 func (p *peers) get(b []byte) *peer {
 	b = b[:min(len(b), maxName)]
-	at := &p.table[maphash.Bytes(p.seed, b)%uint64(len(p.table))]
+	at := &p.table[maphash.Bytes(p.seed, b)&uint64(len(p.table)-1)]
 	if at.text == string(b) {
 		return at
 	}
@@ -98,19 +98,6 @@ func makePeer(s string) peer {
 		p.addr = netip.AddrPortFrom(a, port)
 	}
 	return p
-}
-
-// here tells whether a server of that name and address is this machine. The rest of 127.0.0.0/8, where it has a name of its own,
-// is where whole worlds of servers are built to rehearse: they count as others.
-func here(name string, a netip.Addr) bool {
-	switch {
-	case !a.IsLoopback():
-		return false
-	case a.Is6() || a.As4()[1] == 0 && a.As4()[2] <= 1: // ::1, 127.0.0.1, and 127.0.1.1, which Debian gives to its own name
-		return true
-	}
-	_, err := netip.ParseAddr(name)
-	return name == "" || err == nil || strings.HasPrefix(name, "localhost")
 }
 
 // addrPort is an address whose port the log does not tell.

@@ -146,7 +146,7 @@ func (p *Parser) opensmtpdWay(e *Event, relay []byte, local bool) {
 	if a := address(addr); a.IsValid() {
 		e.Remote = addrPort(a)
 		e.Relay = p.names.get(bytes.Trim(name, "()"))
-		e.Local = here(e.Relay, a)
+		e.Local = a.IsLoopback()
 	} else if string(addr) != "-" {
 		e.Relay = p.names.get(relay)
 	}

@@ -41,11 +41,15 @@ func NewParser(o Options) *Parser {
 		o.Location = time.Local
 	}
 	seed := maphash.MakeSeed()
+	places := 1 << 13 // for names that come again; few where few messages are remembered, as for a single line
+	for places > 1<<6 && o.Remember > 0 && o.Remember < places {
+		places /= 2
+	}
 	return &Parser{
 		opt:     o,
 		clock:   clock{loc: o.Location, anchor: o.Now, hint: o.Year},
-		names:   &names{seed: seed},
-		peers:   &peers{seed: seed},
+		names:   &names{seed: seed, table: make([]string, places)},
+		peers:   &peers{seed: seed, table: make([]peer, places/4)},
 		sources: sources{seed: seed},
 		table:   newTable(o.Remember, seed),
 		qmail:   make(map[uint64]attempt),
@@ -74,6 +78,10 @@ func (p *Parser) Line(b []byte, emit func(*Event) error) error {
 	p.emit = nil
 	return p.err
 }
+
+// SetNow tells what time it is: a parser that follows a log for long needs it at least monthly, or lines without a year that
+// come after months of silence are dated a year back.
+func (p *Parser) SetNow(now time.Time) { p.clock.anchor = now }
 
 // flush reads what the end of a file left open: the last entry of a journal.
 func (p *Parser) flush(emit func(*Event) error) error {

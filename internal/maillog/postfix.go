@@ -280,7 +280,7 @@ func (p *Parser) postfixRelay(e *Event, r *record, v []byte) {
 	}
 	who := p.peers.get(v)
 	e.Relay, e.Remote = who.name, who.addr
-	e.Local = !who.addr.IsValid() || here(who.name, who.addr.Addr())
+	e.Local = !who.addr.IsValid() || who.addr.Addr().IsLoopback()
 	e.TLS = e.TLS || p.shook(r, who.text)
 }
 

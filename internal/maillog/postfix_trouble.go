@@ -59,7 +59,7 @@ func (p *Parser) answered(e *Event, who []byte) {
 	}
 	peer := p.peers.get(who)
 	e.Relay, e.Remote = peer.name, peer.addr
-	e.Local = here(peer.name, peer.addr.Addr())
+	e.Local = peer.addr.Addr().IsLoopback()
 }
 
 // inReplyTo takes "(in reply to RCPT TO command)" off the end. A reply may hold such words itself: the last ones are Postfix's.

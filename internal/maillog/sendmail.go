@@ -158,7 +158,7 @@ func (p *Parser) sendmailPeer(v []byte, e *Event, client bool) {
 		e.Relay = a.String()
 	}
 	e.Remote = addrPort(a)
-	e.Local = here(e.Relay, a)
+	e.Local = a.IsLoopback()
 }
 
 // sendmailTo reads the line of one or several recipients.

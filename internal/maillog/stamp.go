@@ -159,7 +159,7 @@ func (c *clock) yearOf(mon time.Month, day, hour int) int {
 				y--
 			}
 		}
-	} else if d := at(y).Sub(c.last); d < -31*24*time.Hour && !after(y+1) {
+	} else if d := at(y).Sub(c.last); d < -month31 && (!after(y+1) || c.goesOn(at(y+1))) {
 		y++
 	} else if d > 334*24*time.Hour {
 		y--
@@ -169,6 +169,15 @@ func (c *clock) yearOf(mon time.Month, day, hour int) int {
 	}
 	c.year, c.last = y, at(y)
 	return y
+}
+
+// month31 is how far back a line may lie without being of the next year.
+const month31 = 31 * 24 * time.Hour
+
+// goesOn tells whether a time follows closely on the last line of a log that has reached the present, as a log does that is
+// followed while it is written: the anchor of its beginning does not hold it back.
+func (c *clock) goesOn(next time.Time) bool {
+	return c.last.After(c.anchor.Add(-month31)) && next.Sub(c.last) <= month31
 }
 
 func leap(y int) bool { return y%4 == 0 && (y%100 != 0 || y%400 == 0) }

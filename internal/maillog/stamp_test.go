@@ -38,7 +38,12 @@ func TestALogWithoutYearsGetsThem(t *testing.T) {
 		"a leap day is of the last year that has one": {"2026-11-22 12:00:00", 0, []string{"Feb 29 10:00:00"}, []string{"2024-02-29 10:00:00"}},
 		"a leap day in a leap year":                   {"2024-11-22 12:00:00", 0, []string{"Feb 29 10:00:00", "Mar  1 10:00:00"}, []string{"2024-02-29 10:00:00", "2024-03-01 10:00:00"}},
 		"a year that was given":                       {"2026-11-22 12:00:00", 2019, []string{"Apr 15 09:12:00", "Apr 16 09:12:00"}, []string{"2019-04-15 09:12:00", "2019-04-16 09:12:00"}},
-		"a year that was given turns":                 {"2026-11-22 12:00:00", 2018, []string{"Dec 31 09:12:00", "Jan  1 09:12:00"}, []string{"2018-12-31 09:12:00", "2019-01-01 09:12:00"}},
+		"a log that is followed over the turn of the year": {"2026-12-30 00:00:00", 0,
+			[]string{"Dec 30 00:00:00", "Dec 31 23:59:59", "Jan  3 00:00:00", "Feb  1 00:00:00"},
+			[]string{"2026-12-30 00:00:00", "2026-12-31 23:59:59", "2027-01-03 00:00:00", "2027-02-01 00:00:00"}},
+		"a log that was put together in the wrong order": {"2026-11-22 00:00:00", 0,
+			[]string{"Sep  1 00:00:00", "Mar  1 00:00:00"}, []string{"2026-09-01 00:00:00", "2026-03-01 00:00:00"}},
+		"a year that was given turns": {"2026-11-22 12:00:00", 2018, []string{"Dec 31 09:12:00", "Jan  1 09:12:00"}, []string{"2018-12-31 09:12:00", "2019-01-01 09:12:00"}},
 	} {
 		t.Run(name, func(t *testing.T) {
 			k := clock{loc: time.UTC, anchor: day(t, c.anchor), hint: c.hint}
@@ -125,5 +130,19 @@ func TestADelayIsRead(t *testing.T) {
 				t.Errorf("%v, want %v", c.got, c.want)
 			}
 		})
+	}
+}
+
+func TestAParserThatIsToldTheTimeDatesLinesAfterASilence(t *testing.T) {
+	p := NewParser(Options{Now: day(t, "2026-08-01 00:00:00"), Location: time.UTC})
+	for _, c := range []struct{ now, line, want string }{
+		{"2026-08-01 00:00:00", "Aug  1 00:00:00", "2026-08-01"},
+		{"2027-02-01 00:00:00", "Feb  1 00:00:00", "2027-02-01"},
+	} {
+		p.SetNow(day(t, c.now))
+		drain(t, p, c.line+" mail postfix/smtpd[1]: connect from x[192.0.2.1]")
+		if got := p.Stats().Last.Format(time.DateOnly); got != c.want {
+			t.Errorf("%s, want %s", got, c.want)
+		}
 	}
 }
