@@ -4,6 +4,7 @@ import (
 	"slices"
 	"testing"
 
+	"ukai/internal/dnsbl"
 	"ukai/internal/i18n"
 	"ukai/internal/outcome"
 	"ukai/internal/provider"
@@ -90,5 +91,34 @@ func TestTheProvidersOfRulesAreInTheCatalogue(t *testing.T) {
 				t.Errorf("%s.toml: the provider %q is not in the catalogue", f.name, p)
 			}
 		}
+	}
+}
+
+func TestTheListsThatHaveARowInTheCatalogueOfListsSaySo(t *testing.T) {
+	catalogue, err := dnsbl.Load()
+	if err != nil {
+		t.Fatal(err)
+	}
+	ids := make(map[string]bool)
+	for _, l := range catalogue.Lists {
+		ids[l.ID] = true
+	}
+	r := rules(t)
+	n := 0
+	for _, l := range r.lists {
+		id := r.DNSBL(l.Name)
+		if id == "" {
+			continue
+		}
+		n++
+		if !ids[id] {
+			t.Errorf("%s: the catalogue of lists has no %q", l.Name, id)
+		}
+	}
+	if n < 40 {
+		t.Errorf("%d lists have a row", n)
+	}
+	if r.DNSBL("proofpoint-pdr") != "" || r.DNSBL("nobody") != "" {
+		t.Error("a vendor's service has a row")
 	}
 }

@@ -45,8 +45,12 @@ type PhaseMark struct {
 
 // List is a blocklist, or a vendor's reputation service.
 type List struct {
-	Name string   `toml:"name"`
-	Any  []string `toml:"any"`
+	// Name is what verdicts show. It stays what it is when the list is renamed, sold or shut.
+	Name string `toml:"name"`
+	// DNSBL is the id of the list in the catalogue of package dnsbl, where it has a row there; empty for a vendor's service that
+	// nobody outside can ask.
+	DNSBL string   `toml:"dnsbl"`
+	Any   []string `toml:"any"`
 	// Domain: it lists domains, not addresses. Range: a listing means the network, not the single address.
 	Domain bool `toml:"domain"`
 	Range  bool `toml:"range"`

@@ -143,3 +143,13 @@ func (r *Rules) Without(names ...string) (*Rules, error) {
 	}
 	return compile(files)
 }
+
+// DNSBL returns the id in the catalogue of package dnsbl of a list that a verdict names; empty for one that has no row there.
+func (r *Rules) DNSBL(list string) string {
+	for _, l := range r.lists {
+		if l.Name == list {
+			return l.DNSBL
+		}
+	}
+	return ""
+}
