@@ -211,8 +211,8 @@ func (f *follower) cut() bool {
 	if err != nil {
 		return false // and the next read says why
 	}
-	print, ok := fingerprint(f.live, f.at.Head)
-	if st.Size() >= f.pos && (f.at.Head == 0 || ok && print == f.at.Print) {
+	head, ok := fingerprint(f.live, f.at.Head)
+	if st.Size() >= f.pos && (f.at.Head == 0 || ok && head == f.at.Print) {
 		return false
 	}
 	f.part, f.skip = f.part[:0], false // the copy has the whole line
@@ -230,8 +230,8 @@ func (f *follower) sign() {
 		return
 	}
 	n := min(f.at.Offset, headSize)
-	if print, ok := fingerprint(file, n); ok {
-		f.at.Print, f.at.Head = print, n
+	if head, ok := fingerprint(file, n); ok {
+		f.at.Print, f.at.Head = head, n
 	}
 }
 

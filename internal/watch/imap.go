@@ -114,7 +114,7 @@ func (m *IMAP) Run(ctx context.Context, see func(Observation)) error {
 // broken is the error of Run: none when it was told to end.
 func (m *IMAP) broken(ctx context.Context, err error) error {
 	if ctx.Err() != nil || err == nil {
-		return nil
+		return nil //nolint:nilerr // what broke after it was told to end is no trouble
 	}
 	if _, told := err.(*i18n.Error); told { //nolint:errorlint // only one that is in words already
 		return err

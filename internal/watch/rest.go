@@ -60,7 +60,7 @@ func (f *follower) resume(file *os.File, id fileID, was place) bool {
 	if err != nil || id != was.ID || st.Size() < was.Offset {
 		return false
 	}
-	if print, ok := fingerprint(file, was.Head); was.Head > 0 && (!ok || print != was.Print) {
+	if head, ok := fingerprint(file, was.Head); was.Head > 0 && (!ok || head != was.Print) {
 		return false
 	}
 	f.at, f.pos, f.skip = was, was.Offset, !atLine(file, was.Offset)
@@ -80,8 +80,8 @@ func (f *follower) first(file *os.File, id fileID) error {
 	}
 	f.at.Offset, f.pos, f.skip = st.Size(), st.Size(), !atLine(file, st.Size())
 	n := min(st.Size(), headSize)
-	if print, ok := fingerprint(file, n); ok {
-		f.at.Print, f.at.Head = print, n
+	if head, ok := fingerprint(file, n); ok {
+		f.at.Print, f.at.Head = head, n
 	}
 	return nil
 }

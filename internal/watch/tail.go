@@ -62,10 +62,19 @@ func NewTail(o LogOptions, k Knowledge, places *Places, log *slog.Logger) *Tail 
 // Name returns the name in the settings.
 func (t *Tail) Name() string { return t.o.Name }
 
+// longSilence is when a log has been silent for so long that nothing of what it said goes on, and that a year may have turned.
+const longSilence = 24 * time.Hour
+
 // reader returns what turns the lines of one file into observations.
 func (t *Tail) reader(k Knowledge) lineReader {
-	parser := maillog.NewParser(maillog.Options{Now: time.Now()})
+	var parser *maillog.Parser
+	var last time.Time
 	return func(line []byte, late bool, see func(Observation)) {
+		now := time.Now()
+		if parser == nil || now.Sub(last) > longSilence {
+			parser = maillog.NewParser(maillog.Options{Now: now}) // what has no year is of the year before now
+		}
+		last = now
 		// The parser fails only where emit does.
 		_ = parser.Line(line, func(e *maillog.Event) error {
 			o, ok := k.event(e)

@@ -14,6 +14,7 @@ import (
 	"strings"
 	"sync"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"ukai/internal/i18n"
@@ -464,6 +465,32 @@ func TestALogThatMayNotBeReadNamesTheGroup(t *testing.T) {
 	if text := r.tail.Gauge().Trouble.Error(); !strings.Contains(text, "plain file") {
 		t.Error(text)
 	}
+}
+
+// A log without years that nobody writes to for months says its first word in another year.
+func TestALogThatWasSilentOverTheTurnOfTheYearIsOfToday(t *testing.T) {
+	know := newHouse(t, Options{}).know
+	synctest.Test(t, func(t *testing.T) {
+		tail := NewTail(LogOptions{Name: "log"}, know, nil, slog.New(slog.DiscardHandler))
+		line := tail.reader(know)
+		for _, wait := range []time.Duration{100 * 24 * time.Hour, 200 * 24 * time.Hour, 150 * 24 * time.Hour, time.Minute} {
+			time.Sleep(wait)
+			now := time.Now()
+			var seen []Observation
+			for _, l := range []string{
+				"qmgr[11]: 4Xk0001z: from=<taro@example.jp>, size=612, nrcpt=1 (queue active)",
+				"smtp[13]: 4Xk0001z: to=<u@gmail.com>, relay=gmail-smtp-in.l.google.com[203.0.113.26]:25, delay=1, delays=0.1/0/0.5/0.4, dsn=2.0.0, status=sent (250 2.0.0 OK)",
+			} {
+				line([]byte(now.Local().Format(time.Stamp)+" mx1 postfix/"+l), false, func(o Observation) { seen = append(seen, o) })
+			}
+			if len(seen) != 1 || now.Sub(seen[0].Outcome.At).Abs() > time.Minute {
+				t.Fatalf("%v: %+v", now, seen)
+			}
+			if o := seen[0]; o.Server != "mx1" || o.Outcome.Provider != "google" || o.Verdict.Class != "delivered" || o.Source != "log" {
+				t.Errorf("%+v", o)
+			}
+		}
+	})
 }
 
 func TestNamesOfRotatedLogs(t *testing.T) {
