@@ -27,7 +27,7 @@ func (d *delays) quantile(q float64) time.Duration {
 		return 0
 	}
 	rest := int64(q * float64(d.n-1))
-	for i, c := range d.steps {
+	for i, c := range &d.steps {
 		if rest -= int64(c); rest < 0 {
 			octave := float64(uint64(1) << (i / 8))
 			return time.Duration(octave * (1 + (float64(i%8)+0.5)/8) * float64(time.Millisecond))
@@ -37,7 +37,7 @@ func (d *delays) quantile(q float64) time.Duration {
 }
 
 func (d *delays) merge(o *delays) {
-	for i, c := range o.steps {
+	for i, c := range &o.steps {
 		d.steps[i] += c
 	}
 	d.n += o.n

@@ -141,5 +141,5 @@ func (j *judge) speaker(e *maillog.Event) string {
 	if e.Reply.Code == 0 {
 		return ""
 	}
-	return string(j.rules.Speaker(e.Text))
+	return j.rules.Speaker(e.Text)
 }

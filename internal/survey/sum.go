@@ -58,7 +58,7 @@ func (s *Survey) Result() *Result {
 func (s *Survey) settled() map[provider.ID]*group {
 	all := maps.Clone(s.groups)
 	own := make(map[provider.ID]bool) // copies that may be changed
-	for name, d := range s.domains {
+	for _, d := range s.domains {
 		if d.alone == nil {
 			continue
 		}
@@ -70,14 +70,13 @@ func (s *Survey) settled() map[provider.ID]*group {
 		switch {
 		case g == nil:
 			g = newGroup(m)
-			all[strings.Clone(m.ID)], own[m.ID] = g, true
+			all[m.ID], own[m.ID] = g, true
 			g.tracks = d.alone.tracks
 		case !own[m.ID]:
 			g = g.copied()
 			all[m.ID], own[m.ID] = g, true
 		}
 		g.merge(d.alone)
-		_ = name
 	}
 	return all
 }

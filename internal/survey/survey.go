@@ -2,6 +2,7 @@ package survey
 
 import (
 	"hash/maphash"
+	"net/netip"
 	"slices"
 	"strings"
 
@@ -39,6 +40,7 @@ type Survey struct {
 
 	groups  map[provider.ID]*group
 	relays  map[string]*group
+	addrs   map[netip.Addr]*group // of servers whose name is not known
 	domains map[string]*domain
 	senders table
 	inbound inbound
@@ -69,7 +71,7 @@ func New(rules *classify.Rules, catalogue *provider.Catalogue, o Options) *Surve
 		catalogue: catalogue, opt: Options{o.Provider, strings.ToLower(o.Domain)},
 		judge:  judge{rules: rules, seed: maphash.MakeSeed(), cache: make(map[uint64]*known)},
 		budget: budget{limit: maxBlocks},
-		groups: make(map[provider.ID]*group), relays: make(map[string]*group), domains: make(map[string]*domain),
+		groups: make(map[provider.ID]*group), relays: make(map[string]*group), addrs: make(map[netip.Addr]*group), domains: make(map[string]*domain),
 		senders: table{keep: keptTop}, open: make(map[uint64]waiting),
 		inbound: inbound{lists: make(map[string]*list)},
 	}

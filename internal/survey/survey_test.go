@@ -178,6 +178,22 @@ func TestWhoIsFoundWhereNoHostAnswered(t *testing.T) {
 	}
 }
 
+// OpenSMTPD writes the address of a server twice where reverse DNS does not know its name.
+func TestServersWithoutANameAreKnownByTheirAddress(t *testing.T) {
+	l := newLog(t, Options{})
+	google := maillog.Event{Kind: maillog.Delivered, To: "a@gmail.com", Relay: "192.0.2.1", Remote: netip.MustParseAddrPort("192.0.2.1:25")}
+	l.add(google)
+	google.To = "a@customer.example"
+	l.add(google)
+	other := maillog.Event{Kind: maillog.Bounced, To: "a@second.example", Relay: "192.0.2.2", Remote: netip.MustParseAddrPort("192.0.2.2:25"), Text: googleSays}
+	l.add(other)
+	other.Kind, other.To, other.Text = maillog.Delivered, "a@third.example", ""
+	l.add(other)
+	if p := l.provider("google"); p.Totals.Delivered != 3 || p.Totals.Bounced != 1 {
+		t.Errorf("%+v", l.s.Result().Providers)
+	}
+}
+
 func TestWhatWasNotKnownAtFirstIsPutRightInTheEnd(t *testing.T) {
 	l := newLog(t, Options{})
 	for i := range 10 {

@@ -24,6 +24,9 @@ func (s *Survey) group(e *maillog.Event, d *domain, name string, key uint64) *gr
 		}
 		return g
 	}
+	if g := s.nameless(e, d, name); g != nil {
+		return g
+	}
 	if w, ok := s.waits(key); ok {
 		return w.group
 	}
@@ -39,7 +42,9 @@ func (s *Survey) group(e *maillog.Event, d *domain, name string, key uint64) *gr
 		return d.group
 	}
 	if rows := s.catalogue.Rows(s.judge.speaker(e)); len(rows) > 0 {
-		return s.place(provider.Match{ID: rows[0].Provider, Row: rows[0]})
+		g := s.place(provider.Match{ID: rows[0].Provider, Row: rows[0]})
+		s.learn(e, d, g)
+		return g
 	}
 	if d.alone == nil {
 		if s.alone >= maxGroups {
@@ -50,6 +55,38 @@ func (s *Survey) group(e *maillog.Event, d *domain, name string, key uint64) *gr
 		s.domains[strings.Clone(name)] = d // it must not be forgotten before the end
 	}
 	return d.alone
+}
+
+// nameless finds the provider of a server of which the log has the address alone, as OpenSMTPD writes it where reverse DNS is
+// silent. Whom an address belongs to is learnt from domains of the catalogue, and from words that betray who speaks.
+func (s *Survey) nameless(e *maillog.Event, d *domain, name string) *group {
+	ip := e.Remote.Addr()
+	if !ip.IsValid() {
+		return nil
+	}
+	if g := s.addrs[ip]; g != nil {
+		if d.group == nil {
+			d.group = g
+		}
+		return g
+	}
+	if m, ok := s.catalogue.ByDomain(name); ok {
+		g := s.place(m)
+		s.learn(e, d, g)
+		return g
+	}
+	return nil
+}
+
+// learn remembers whose a domain and the server that answered are.
+func (s *Survey) learn(e *maillog.Event, d *domain, g *group) {
+	d.group = g
+	if ip := e.Remote.Addr(); ip.IsValid() {
+		if len(s.addrs) >= maxRelays {
+			clear(s.addrs)
+		}
+		s.addrs[ip] = g
+	}
 }
 
 // filter tells whether the other side is a program on this machine, a content filter that hands the mail back for instance: what
