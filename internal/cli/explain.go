@@ -16,7 +16,7 @@ import (
 )
 
 // maxExplain is how much of one input is read. A mail of that size holds its reasons in its first part.
-const maxExplain = 8 << 20
+const maxExplain = 4 << 20
 
 // explainFlags are the flags of explain.
 type explainFlags struct {

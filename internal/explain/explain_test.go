@@ -151,7 +151,7 @@ func all(t *testing.T) []Finding {
 var (
 	hole    = regexp.MustCompile(`\{[a-z_]+\}|\bexplain\.[a-z]+\.`)
 	code    = regexp.MustCompile(`\b[245]\.\d{1,3}\.\d{1,3}\b|\b[45][0-5]\d\b`)
-	doubled = regexp.MustCompile(`\.\.( |$)|。。|  |（|）`)
+	doubled = regexp.MustCompile(`\.\.( |$)|。。|  |（|）|[\p{Han}\p{Hiragana}\p{Katakana}ー] [\p{Han}\p{Hiragana}\p{Katakana}]`)
 )
 
 func TestEveryClassIsExplainedInFourPartsInBothLanguages(t *testing.T) {
@@ -183,5 +183,16 @@ func TestEveryClassIsExplainedInFourPartsInBothLanguages(t *testing.T) {
 				}
 			}
 		}
+	}
+}
+
+func TestOfALongLogTheBeginningIsReadAndThatIsSaid(t *testing.T) {
+	line := "Apr 15 09:12:33 mx postfix/smtp[123]: 4XyZ12abcd: to=<x@example.net>, relay=none, delay=1, dsn=4.4.1, status=deferred (connect to mx.example.net[192.0.2.77]:25: Connection timed out)\n"
+	found := load(t).Any([]byte(strings.Repeat(line, maxLines+1)))
+	if len(found) != maxLines || len(found[0].Skipped) != 1 || len(found[1].Skipped) != 0 {
+		t.Errorf("%d findings, skipped %q", len(found), found[0].Skipped)
+	}
+	if found := load(t).Any([]byte(strings.Repeat(line, 3))); len(found) != 3 || len(found[0].Skipped) != 0 {
+		t.Errorf("%d findings, skipped %q", len(found), found[0].Skipped)
 	}
 }

@@ -19,7 +19,7 @@ var logLike = regexp.MustCompile(`^(?:<\d+>)?(?:[A-Z][a-z]{2} [ \d]?\d \d\d:\d\d
 	`|^(?:reject|reject_warning|milter-reject): `)
 
 // maxLines bounds how many lines of a log one text may have; the first ones count. For whole logs there is package survey.
-const maxLines = 10_000
+const maxLines = 3_000
 
 // lines reads a text as lines of a log, refusals first. It returns nil for a text that is none. Lines that say nothing about a
 // delivery are left out as long as there are others.

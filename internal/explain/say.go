@@ -1,6 +1,7 @@
 package explain
 
 import (
+	"regexp"
 	"strings"
 
 	"ukai/internal/classify"
@@ -108,9 +109,17 @@ func (s *saying) fill() {
 
 func (s *saying) word(name string) string { return i18n.Text(s.l, "explain.word."+name) }
 
+// wideGap is a blank between two Japanese characters: texts set values off with blanks, and a word may stand for one.
+var wideGap = regexp.MustCompile(`([\p{Han}\p{Hiragana}\p{Katakana}ー、。]) ([\p{Han}\p{Hiragana}\p{Katakana}])`)
+
 // text returns a text with its values. A word that stands for a value may have come to its beginning.
 func (s *saying) text(key string) string {
 	t := i18n.Text(s.l, key, s.args...)
+	if s.l == i18n.JA {
+		for range 2 { // a particle stands between two gaps
+			t = wideGap.ReplaceAllString(t, "$1$2")
+		}
+	}
 	if s.l == i18n.EN && (strings.HasPrefix(t, "the ") || strings.HasPrefix(t, "your ")) {
 		t = strings.ToUpper(t[:1]) + t[1:]
 	}
