@@ -5,7 +5,7 @@ import (
 	"time"
 )
 
-// delays is a histogram of durations with eight steps for each doubling: a quantile is within 5 % of the true value (half a
+// delays is a histogram of durations with eight steps for each doubling: a quantile is within 7 % of the true value (half a
 // step of an eighth).
 type delays struct {
 	steps [8 * 40]uint32

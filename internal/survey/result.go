@@ -100,7 +100,7 @@ type Episode struct {
 	Gradual  bool    `json:"gradual,omitempty"`
 }
 
-// Delay is how long delivered messages were on their way, from acceptance, within 5 % of the true value.
+// Delay is how long delivered messages were on their way, from acceptance, within 7 % of the true value.
 type Delay struct {
 	P50 time.Duration `json:"p50_ns"`
 	P95 time.Duration `json:"p95_ns"`

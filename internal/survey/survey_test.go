@@ -340,7 +340,7 @@ func TestATableTellsHowMuchItMayMiss(t *testing.T) {
 	}
 }
 
-func TestQuantilesAreWithinFivePercent(t *testing.T) {
+func TestQuantilesAreWithinSevenPercent(t *testing.T) {
 	d := &delays{}
 	for i := range 10000 {
 		d.add(time.Duration(i+1) * 37 * time.Millisecond)
