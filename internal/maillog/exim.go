@@ -165,6 +165,7 @@ func (p *Parser) eximReceived(r *record, id, b []byte) {
 		}
 	}
 	m.client, m.clientName, m.helo = who.Client, who.ClientName, who.Helo
+	p.table.charge(m)
 	if !m.client.IsValid() {
 		return
 	}

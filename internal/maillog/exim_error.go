@@ -71,10 +71,17 @@ func (p *Parser) eximWho(e *Event, b []byte) []byte {
 	return said
 }
 
+// maxWaiting is how much of a reason is kept with a recipient that waits.
+const maxWaiting = 4096
+
 // waits keeps a recipient that was deferred, and takes it out when it is done with.
 func (p *Parser) waits(e *Event, m *message) {
 	if e.Kind == Deferred {
-		p.table.defers(m, &pending{to: e.To, origTo: e.OrigTo, relay: e.Relay, text: e.Text, remote: e.Remote, phase: e.Phase})
+		text := e.Text
+		if len(text) > maxWaiting {
+			text = strings.Clone(text[:maxWaiting])
+		}
+		p.table.defers(m, &pending{to: e.To, origTo: e.OrigTo, relay: e.Relay, text: text, remote: e.Remote, phase: e.Phase})
 		return
 	}
 	if len(m.pending) > 0 {

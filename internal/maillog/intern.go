@@ -13,7 +13,8 @@ type names struct {
 	table []string // a power of two of them
 }
 
-// maxName is the longest string that is worth keeping.
+// maxName is the longest string that is worth keeping. What is four times as long is cut there: the longest address has 320
+// octets (RFC 5321, section 4.5.3.1), a host name 255.
 const maxName = 256
 
 func (n *names) get(b []byte) string {
@@ -21,7 +22,7 @@ func (n *names) get(b []byte) string {
 		return ""
 	}
 	if len(b) > maxName {
-		return visible(b)
+		return visible(b[:min(len(b), 4*maxName)])
 	}
 	at := &n.table[maphash.Bytes(n.seed, b)&uint64(len(n.table)-1)]
 	if *at != string(b) {

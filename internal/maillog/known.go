@@ -37,7 +37,6 @@ var places = []place{
 	{Qmail, "/var/log/qmail/qmail-send/current"},
 	{Qmail, "/var/log/qmail/smtpd/current"},
 	{Qmail, "/var/log/qmail/qmail-smtpd/current"},
-	{Qmail, "/var/qmail/log"},
 	{Qmail, "/var/qmail/supervise/qmail-send/log/main/current"},
 	{Qmail, "/service/qmail-send/log/main/current"},
 	{Qmail, "/var/service/qmail-send/log/main/current"},

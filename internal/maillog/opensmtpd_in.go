@@ -14,6 +14,7 @@ func (p *Parser) opensmtpdIn(r *record, session, verb, b []byte) bool {
 		if m.clientName == "unknown" || m.clientName == "<unknown>" {
 			m.clientName = ""
 		}
+		p.table.charge(m)
 	case "authentication":
 		if string(field(b, "result=")) == "ok" {
 			p.table.get(r.source, session, r.sec).account = p.names.get(field(b, "user="))
@@ -50,6 +51,7 @@ func (p *Parser) opensmtpdTaken(r *record, session, b []byte) {
 	m.client, m.clientName, m.account, m.tls = client.client, client.clientName, client.account, client.tls
 	if from := field(b, "from="); from != nil {
 		m.from, m.sender = p.names.get(from), true
+		p.table.charge(m)
 		p.opensmtpdAccepted(r, m, field(b, "to="))
 	}
 }
@@ -62,6 +64,7 @@ func (p *Parser) opensmtpdEnvelope(r *record, b []byte) {
 	}
 	m := p.table.get(r.source, evpid[:8], r.sec)
 	m.from, m.sender = p.names.get(field(b, "from=")), true
+	p.table.charge(m)
 	p.opensmtpdAccepted(r, m, field(b, "to="))
 }
 

@@ -196,3 +196,35 @@ func TestARepetitionOfNothingTellsNothing(t *testing.T) {
 		}
 	}
 }
+
+func TestNamesOfAMegabyteAreCut(t *testing.T) {
+	p := NewParser(Options{Now: storyTime})
+	huge := strings.Repeat("x", 400<<10)
+	for i := range 200 {
+		for _, l := range []string{
+			fmt.Sprintf("Nov 22 10:00:00 mail postfix/smtpd[1]: ABC%07d: client=%s[192.0.2.1], sasl_username=%s", i, huge, huge),
+			fmt.Sprintf("Nov 22 10:00:00 mail postfix/qmgr[1]: ABC%07d: from=<%s>, size=1, nrcpt=1 (queue active)", i, huge),
+			fmt.Sprintf("Nov 22 10:00:00 mail postfix/smtp[1]: ABC%07d: to=<%s>, relay=none, delay=1, status=deferred (%s)", i, huge, huge),
+			fmt.Sprintf("Nov 22 10:00:00 mail qmail: starting delivery %d: msg %d to remote %s", i, i, huge),
+		} {
+			if err := p.Line([]byte(l), func(e *Event) error {
+				if n := len(e.From) + len(e.To) + len(e.ClientName) + len(e.Account); n > 5000 {
+					t.Errorf("names of %d octets", n)
+				}
+				return nil
+			}); err != nil {
+				t.Fatal(err)
+			}
+		}
+	}
+	if p.table.cost > maxText || len(p.table.at) < 200 {
+		t.Errorf("%d octets for %d messages", p.table.cost, len(p.table.at))
+	}
+	held := 0
+	for _, a := range p.qmail {
+		held += len(a.to)
+	}
+	if held > len(p.qmail)*4*maxName {
+		t.Errorf("%d octets for %d deliveries", held, len(p.qmail))
+	}
+}

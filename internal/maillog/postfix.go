@@ -132,6 +132,7 @@ func (p *Parser) postfixClient(m *message, b []byte) {
 	who, rest, _ := cut(b, ", ")
 	c := p.peers.get(who)
 	m.client, m.clientName = c.addr.Addr(), c.name
+	defer p.table.charge(m)
 	if len(rest) == 0 {
 		return
 	}
@@ -166,7 +167,10 @@ func (p *Parser) postfixActive(r *record, id, b []byte) bool {
 		return false
 	}
 	m := p.table.get(r.source, id, r.sec)
-	m.from, m.sender = p.names.get(from), true
+	if string(from) != m.from || !m.sender {
+		m.from, m.sender = p.names.get(from), true
+		p.table.charge(m)
+	}
 	if hasPrefix(rest, ", size=") {
 		rest = rest[len(", size="):]
 		if n, ok := number(rest[:digits(rest)]); ok {

@@ -83,6 +83,7 @@ func (p *Parser) qmailInfo(r *record, b []byte) {
 	m.size, _ = number(size)
 	if i := bytes.LastIndex(b, []byte("> qp ")); i >= 0 && hasPrefix(b, "from <") {
 		m.from, m.sender = p.names.get(b[len("from <"):max(i, len("from <"))]), true
+		p.table.charge(m)
 	}
 }
 

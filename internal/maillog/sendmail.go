@@ -126,6 +126,7 @@ func (p *Parser) sendmailFrom(r *record, id, b []byte) bool {
 		}
 	}
 	m.client, m.clientName = who.Client, who.ClientName
+	p.table.charge(m)
 	if m.client.IsValid() && recipients > 0 {
 		m.accepted = true
 		p.begin(Accepted, Sendmail, r).fill(m)

@@ -23,7 +23,8 @@ type message struct {
 	key  uint64
 	id   string
 	at   int64 // when it was last named, Unix seconds
-	cost int   // octets of its strings
+	cost int   // octets of its strings, as the table has booked them
+	held int   // octets of pending
 
 	from, messageID  string
 	client           netip.Addr
@@ -45,6 +46,11 @@ type pending struct {
 	to, origTo, relay, text string
 	remote                  netip.AddrPort
 	phase                   outcome.Phase
+}
+
+// cost is about what a pending recipient holds, itself included.
+func (w *pending) cost() int {
+	return 128 + len(w.to) + len(w.origTo) + len(w.relay) + len(w.text)
 }
 
 // table holds the messages that are known. Place 0 is the head of the ring in order of use: its next is the one used last. What
@@ -90,7 +96,7 @@ func (t *table) get(source uint64, id []byte, now int64) *message {
 		if m.id != string(id) { // two IDs with one hash: the older is forgotten
 			t.blank(m)
 			m.id = string(id)
-			t.pay(m, len(id))
+			t.charge(m)
 		}
 		t.use(i)
 		m.at = now
@@ -101,17 +107,15 @@ func (t *table) get(source uint64, id []byte, now int64) *message {
 	m.key, m.id, m.at = key, string(id), now
 	t.at[key] = i
 	t.link(i)
-	t.pay(m, len(id))
+	t.charge(m)
 	return m
 }
 
 // begin returns a blank message: one begins here, whatever had this ID before (short queue IDs come again within days).
 func (t *table) begin(source uint64, id []byte, now int64) *message {
 	m := t.get(source, id, now)
-	if m.cost != len(m.id) || m.done || m.sender {
-		t.blank(m)
-		t.pay(m, len(m.id))
-	}
+	t.blank(m)
+	t.charge(m)
 	return m
 }
 
@@ -129,10 +133,11 @@ func (t *table) end(m *message) {
 	}
 }
 
-// pay books octets that a message holds, and makes room.
-func (t *table) pay(m *message, octets int) {
-	m.cost += octets
-	t.cost += octets
+// charge books what a message holds, and makes room. It is called after its strings have changed.
+func (t *table) charge(m *message) {
+	cost := len(m.id) + len(m.from) + len(m.messageID) + len(m.clientName) + len(m.helo) + len(m.account) + len(m.said) + m.held
+	t.cost += cost - m.cost
+	m.cost = cost
 	for t.cost > maxText {
 		last := t.slots[0].prev
 		if &t.slots[last] == m || last == 0 {
@@ -144,9 +149,8 @@ func (t *table) pay(m *message, octets int) {
 
 // set puts a text into a field of m.
 func (t *table) set(m *message, field *string, b []byte) {
-	old := len(*field)
 	*field = visible(b)
-	t.pay(m, len(*field)-old)
+	t.charge(m)
 }
 
 // defers keeps a recipient that was deferred; settle takes it out.
@@ -154,15 +158,17 @@ func (t *table) defers(m *message, r *pending) {
 	t.settle(m, r.to)
 	if len(m.pending) < maxPending {
 		m.pending = append(m.pending, *r)
-		t.pay(m, len(r.to)+len(r.text))
+		m.held += r.cost()
+		t.charge(m)
 	}
 }
 
 func (t *table) settle(m *message, to string) {
 	for i := range m.pending {
 		if m.pending[i].to == to {
-			t.pay(m, -len(to)-len(m.pending[i].text))
+			m.held -= m.pending[i].cost()
 			m.pending = slices.Delete(m.pending, i, i+1)
+			t.charge(m)
 			return
 		}
 	}
