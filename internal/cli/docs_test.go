@@ -14,7 +14,7 @@ import (
 const root = "../.."
 
 // documents are the pages that show commands and settings to copy.
-var documents = []string{"README.md", "README.ja.md", "docs/guide.md", "docs/guide.ja.md"}
+var documents = []string{"README.md", "README.ja.md", "docs/guide.md", "docs/guide.ja.md", "docs/watch.md", "docs/watch.ja.md"}
 
 func page(t *testing.T, name string) string {
 	t.Helper()
@@ -84,7 +84,7 @@ func TestTheCommandsOnThePagesAreThere(t *testing.T) {
 
 func TestThePagesInBothLanguagesShowTheSameSettings(t *testing.T) {
 	keys := regexp.MustCompile(`(?m)^(\[\[?[a-z.]+\]?\]|[a-z_]+ = ("[^"]*"|[^ #\n]+|\[[^\]]*\]))`)
-	for en, ja := range map[string]string{"README.md": "README.ja.md", "docs/guide.md": "docs/guide.ja.md"} {
+	for en, ja := range map[string]string{"README.md": "README.ja.md", "docs/guide.md": "docs/guide.ja.md", "docs/watch.md": "docs/watch.ja.md"} {
 		all := func(name string) string {
 			var b strings.Builder
 			for _, block := range settingsBlock.FindAllStringSubmatch(page(t, name), -1) {
