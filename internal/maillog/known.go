@@ -8,7 +8,8 @@ type place struct {
 	path string
 }
 
-// places are the usual paths, the likelier first, one line for each system's habit.
+// places are the usual paths, the likelier first, one line for each system's habit. Exim's second file is not among them: what
+// stands there stands in the main log as well, and would count twice.
 var places = []place{
 	{Postfix, "/var/log/maillog"},  // Red Hat and its relatives, Plesk, FreeBSD, OpenBSD
 	{Postfix, "/var/log/mail.log"}, // Debian, Ubuntu, macOS
@@ -20,13 +21,9 @@ var places = []place{
 	{Postfix, "/var/log/zimbra.log"},      // Zimbra
 	{Postfix, "/var/log/postfix.log"},     // maillog_file of postconf(5), as its documentation writes it
 	{Exim, "/var/log/exim4/mainlog"},      // Debian, Ubuntu
-	{Exim, "/var/log/exim4/rejectlog"},    // Debian, Ubuntu
 	{Exim, "/var/log/exim_mainlog"},       // cPanel
-	{Exim, "/var/log/exim_rejectlog"},     // cPanel
 	{Exim, "/var/log/exim/mainlog"},       // FreeBSD, DirectAdmin, Gentoo
-	{Exim, "/var/log/exim/rejectlog"},     // FreeBSD, DirectAdmin
 	{Exim, "/var/log/exim/main.log"},      // Fedora, EPEL
-	{Exim, "/var/log/exim/reject.log"},    // Fedora, EPEL
 	{Exim, "/var/spool/exim/log/mainlog"}, // Exim's own default
 	{Sendmail, "/var/log/maillog"},
 	{Sendmail, "/var/log/mail.log"},
