@@ -6,6 +6,7 @@ import (
 	"compress/gzip"
 	"errors"
 	"io"
+	"io/fs"
 	"os"
 	"time"
 
@@ -17,6 +18,7 @@ import (
 // input is one file of a log.
 type input struct {
 	path string // "-" is standard input
+	info fs.FileInfo // nil for standard input
 	size int64
 	mod  time.Time
 	when time.Time // of its first line that has one

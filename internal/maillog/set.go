@@ -78,6 +78,8 @@ func (s *Set) add(path string) error {
 		return i18n.Errorf("maillog.error.open", "path", path, "cause", err.Error())
 	case info.IsDir():
 		return s.addMultilog(path)
+	case slices.ContainsFunc(s.inputs, func(in input) bool { return in.info != nil && os.SameFile(in.info, info) }):
+		return nil // another name of it: Plesk links its path to the system's
 	}
 	f, err := os.Open(path)
 	switch {
@@ -87,7 +89,7 @@ func (s *Set) add(path string) error {
 		return i18n.Errorf("maillog.error.open", "path", path, "cause", err.Error())
 	}
 	f.Close()
-	in := input{path: path, mod: info.ModTime()}
+	in := input{path: path, mod: info.ModTime(), info: info}
 	if info.Mode().IsRegular() {
 		in.size = info.Size()
 		if s.total >= 0 {

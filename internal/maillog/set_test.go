@@ -85,7 +85,11 @@ func TestARotatedSetIsReadOldestFirst(t *testing.T) {
 		write(t, dir, "maillog.3", zst(t, sentAt("Dec 20 10:00:00", "ABCDEF1"))), // packed, whatever its name
 		write(t, dir, "empty", nil),
 	}
-	ids, st, skipped := readSet(t, append(paths, paths[0])...) // one is named twice
+	link := filepath.Join(dir, "link")
+	if err := os.Symlink(paths[0], link); err != nil {
+		t.Fatal(err)
+	}
+	ids, st, skipped := readSet(t, append(paths, paths[0], link)...) // one is named three times
 	if want := []string{"ABCDEF1", "ABCDEF2", "ABCDEF3", "ABCDEF4"}; !slices.Equal(ids, want) {
 		t.Errorf("read %v, want %v", ids, want)
 	}
