@@ -17,7 +17,7 @@ import (
 
 // input is one file of a log.
 type input struct {
-	path string // "-" is standard input
+	path string      // "-" is standard input
 	info fs.FileInfo // nil for standard input
 	size int64
 	mod  time.Time
