@@ -236,7 +236,8 @@ func TestAReportOfAMessageOfOursFindsItAndItsPath(t *testing.T) {
 	taken := time.Now().Add(-time.Minute)
 	id := ids.Next(taken)
 	x.Journal.Record(journal.Event{At: taken, Msg: id, Kind: journal.Accepted, MessageID: "m1@example.jp"})
-	x.Journal.Record(journal.Event{At: taken, Msg: id, Kind: journal.Attempt, Recipients: []string{"u@customer.example"}, Egress: "direct", Provider: "gateway.example", Code: 250})
+	x.Journal.Record(journal.Event{At: taken, Msg: id, Kind: journal.Attempt, Recipients: []string{"u@customer.example"}, Egress: "direct", Provider: "google", Code: 250})
+	x.Journal.Record(journal.Event{At: taken, Msg: id, Kind: journal.Attempt, Recipients: []string{"y@behind.example"}, Egress: "direct", Provider: "gateway.example", Code: 250})
 	x.Journal.Record(journal.Event{At: taken, Msg: id, Kind: journal.Attempt, Recipients: []string{"v@gmail.com"}, Egress: "direct", Provider: "google", Code: 550, Text: "550 5.7.1 " + strings.Join(gmail2019, " ")})
 	x.Journal.Record(journal.Event{At: taken, Msg: id, Kind: journal.Bounced, Recipients: []string{"w@gmail.com"}})
 	told := func(rcpt string, m Mail) {
@@ -254,10 +255,10 @@ func TestAReportOfAMessageOfOursFindsItAndItsPath(t *testing.T) {
 		t.Fatal("it was not taken")
 	}
 	o := x.seen[0]
-	if o.Msg != id || o.Hearsay || o.Outcome.Egress != "direct" || o.Outcome.Provider != "gateway.example" {
+	if o.Msg != id || o.Hearsay || o.Outcome.Egress != "direct" || o.Outcome.Provider != "google" || o.Late {
 		t.Errorf("%+v", o)
 	}
-	if got := x.state("direct", "gateway.example"); got != health.Suspect {
+	if got := x.state("direct", "google"); got != health.Suspect {
 		t.Errorf("the path is %v", got)
 	}
 	events, err := x.Journal.Message(t.Context(), id)
@@ -265,8 +266,12 @@ func TestAReportOfAMessageOfOursFindsItAndItsPath(t *testing.T) {
 		t.Errorf("%+v, %v", events, err)
 	}
 	told("x@gmail.com", Mail{Msg: id}) // by the token; nothing is known of that recipient
-	if len(x.seen) != 2 || x.seen[1].Hearsay || x.seen[1].Outcome.Egress != "box" {
+	if len(x.seen) != 2 || x.seen[1].Hearsay || !x.seen[1].Late {
 		t.Errorf("%+v", x.seen)
+	}
+	told("y@behind.example", Mail{}) // a gateway took it, sent it on, and was refused for its own address
+	if len(x.seen) != 3 || !x.seen[2].Late || x.seen[2].Outcome.Egress != "direct" || x.state("direct", "gateway.example") != health.Healthy {
+		t.Errorf("%+v", x.seen[2:])
 	}
 }
 

@@ -108,6 +108,9 @@ func (h *Hub) ofOurs(ctx context.Context, m *Mail, r *dsn.Reading) *sent {
 }
 
 // complete fills in over which path the message went. It is false where ukai has seen the refusal itself.
+//
+// Who took the message may have sent it on, and then it was another address than ours that was refused: what another provider
+// said, or what was said for a recipient that the message did not have, is kept and moves no path (see Observation.Late).
 func (s *sent) complete(o *Observation) bool {
 	for i := len(s.events) - 1; i >= 0; i-- {
 		e := &s.events[i]
@@ -119,11 +122,13 @@ func (s *sent) complete(o *Observation) bool {
 			return false // ukai wrote the report
 		case e.Kind != journal.Attempt:
 		case e.Code >= 200 && e.Code < 300:
+			o.Late = o.Late || o.Outcome.Provider != "" && o.Outcome.Provider != e.Provider
 			o.Outcome.Egress, o.Outcome.Provider = e.Egress, e.Provider
 			return true
 		case e.Code == o.Outcome.Reply.Code && letters(e.Text) == letters(o.Outcome.Text()):
 			return false
 		}
 	}
+	o.Late = true
 	return true
 }

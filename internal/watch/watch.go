@@ -48,6 +48,7 @@ type Observation struct {
 	// Hearsay is set for what a mail says that leads to no message of ours: anybody may have written it.
 	Hearsay bool
 	// Late is set for what is told long after it happened (a report, a log read from its beginning): it counts for the past only.
+	// It is also set for what happened beyond the path that the message went over.
 	Late bool
 
 	from *runner // who saw it, while the provider is being asked for
