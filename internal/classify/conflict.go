@@ -122,16 +122,16 @@ func (r *Rules) shadowed() []Problem {
 }
 
 // taken tells what x, which is asked before y, takes away from it.
-func taken(x, y *compiled, any []wording, of phrasesOf) []Problem {
+func taken(x, y *compiled, sought []wording, of phrasesOf) []Problem {
 	shadow := []Problem{{Rule: y.name, Kind: Shadowed, By: x.name}}
 	for _, o := range of.all {
-		if _, ok := foundIn(any, o); ok {
+		if _, ok := foundIn(sought, o); ok {
 			return shadow
 		}
 	}
 	var idle []Problem
 	for _, o := range of.any {
-		if s, ok := foundIn(any, o); ok {
+		if s, ok := foundIn(sought, o); ok {
 			idle = append(idle, Problem{Rule: y.name, Kind: Idle, Want: o.text, Got: s, By: x.name})
 		}
 	}

@@ -33,7 +33,8 @@ func NewLive(dir string) (*Live, error) {
 	}
 	l := new(Live)
 	l.rules.Store(r)
-	return l, l.Reload(dir)
+	err = l.Reload(dir)
+	return l, err
 }
 
 // Rules returns the rules in use.
