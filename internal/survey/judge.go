@@ -60,22 +60,20 @@ func (j *judge) judge(e *maillog.Event, who string) classify.Verdict {
 
 // key is the same for texts that differ in numbers and names only.
 func (j *judge) key(e *maillog.Event, who string) uint64 {
-	var h maphash.Hash
-	h.SetSeed(j.seed)
-	_, _ = h.WriteString(who)
-	_ = h.WriteByte(byte(e.Phase))
-	_ = h.WriteByte(byte(e.Reply.Code))
-	_ = h.WriteByte(byte(e.Reply.Code >> 8))
-	_ = h.WriteByte(byte(e.Kind))
+	h := mix(maphash.String(j.seed, who), uint64(e.Phase)|uint64(e.Kind)<<8|uint64(e.Reply.Code)<<16)
 	if e.Reply.Code != 0 && len(e.Reply.Lines) > 0 {
 		for _, line := range e.Reply.Lines {
-			hashWords(&h, line, e)
+			h = hashWords(h, line, e)
 		}
-		return h.Sum64()
+		return h
 	}
-	hashWords(&h, e.Text, e)
-	return h.Sum64()
+	return hashWords(h, e.Text, e)
 }
+
+// prime is that of the hash FNV-1a, which is quick on short words. It begins at a random place each time.
+const prime = 1099511628211
+
+func mix(h, x uint64) uint64 { return (h ^ x) * prime }
 
 // wordEnd divides a text for the key.
 var wordEnd = func() (ends [256]bool) {
@@ -86,15 +84,17 @@ var wordEnd = func() (ends [256]bool) {
 }()
 
 // hashWords adds the words of a text that say something, at most 1,000 octets of it.
-func hashWords(h *maphash.Hash, s string, e *maillog.Event) {
+func hashWords(h uint64, s string, e *maillog.Event) uint64 {
 	s = s[:min(len(s), 1000)]
+	seed := h
 	for i := 0; i < len(s); {
 		for i < len(s) && wordEnd[s[i]] {
 			i++
 		}
-		from, digits, at, dots := i, 0, false, 0
+		from, digits, at, dots, word := i, 0, false, 0, seed
 		for i < len(s) && !wordEnd[s[i]] {
-			switch c := s[i]; {
+			c := s[i]
+			switch {
 			case c-'0' <= 9:
 				digits++
 			case c == '@':
@@ -102,15 +102,16 @@ func hashWords(h *maphash.Hash, s string, e *maillog.Event) {
 			case c == '.':
 				dots++
 			}
+			word = mix(word, uint64(c))
 			i++
 		}
 		w := s[from:i]
 		if w == "" || at || digits > 0 && !code(w, digits, dots) || dots > 0 && digits == 0 && ours(w, e) {
 			continue
 		}
-		_, _ = h.WriteString(w)
-		_ = h.WriteByte(' ')
+		h = mix(h, word) ^ h>>29
 	}
+	return h
 }
 
 // code tells whether a word with digits means something: a reply code, an enhanced code ("5.7.26", perhaps with the reply code

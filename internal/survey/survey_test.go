@@ -208,6 +208,19 @@ func TestWhatWasNotKnownAtFirstIsPutRightInTheEnd(t *testing.T) {
 	}
 }
 
+func TestAFilterThatIsDownSaysNothingOfADomain(t *testing.T) {
+	l := newLog(t, Options{})
+	for _, relay := range []string{"localhost", "localhost", ""} { // the third time nobody answers
+		l.add(maillog.Event{Kind: maillog.Deferred, To: "a@customer.example", Relay: relay, Text: "Connection refused"})
+	}
+	if p := l.provider("localhost"); p.Totals.Deferred != 2 {
+		t.Errorf("%+v", p)
+	}
+	if p := l.provider("customer.example"); p.Totals.Deferred != 1 {
+		t.Errorf("%+v", p)
+	}
+}
+
 func TestWhatAFilterOnThisMachineTookHasNotLeft(t *testing.T) {
 	l := newLog(t, Options{})
 	l.add(maillog.Event{Kind: maillog.Delivered, To: "a@gmail.com", Relay: "127.0.0.1", Remote: netip.MustParseAddrPort("127.0.0.1:10024")})

@@ -17,8 +17,13 @@ func (s *Survey) group(e *maillog.Event, d *domain, name string, key uint64) *gr
 	if filter(e) {
 		return s.byRelay("localhost")
 	}
-	if host := hostName(e.Relay); host != "" {
-		g := s.byRelay(host)
+	g := s.relays[e.Relay] // seen before: the quick way for nearly all
+	if g == nil {
+		if host := hostName(e.Relay); host != "" {
+			g = s.byRelay(host)
+		}
+	}
+	if g != nil {
 		if d.group == nil || e.Kind == maillog.Delivered {
 			d.group = g
 		}
@@ -33,6 +38,11 @@ func (s *Survey) group(e *maillog.Event, d *domain, name string, key uint64) *gr
 	if d.group != nil {
 		return d.group
 	}
+	return s.guess(e, d, name)
+}
+
+// guess finds the provider of a domain of which no other mail was seen yet.
+func (s *Survey) guess(e *maillog.Event, d *domain, name string) *group {
 	if host := hostName(namedHost(e.Text)); host != "" {
 		d.group = s.byRelay(host)
 		return d.group
