@@ -146,7 +146,10 @@ func Open(ctx context.Context, db *store.DB, opts Options, log *slog.Logger) (*B
 		return nil, err
 	}
 	b := &Book{db: db, log: log, opts: opts, dirty: make(map[string]*Entry)}
-	return b, b.fill(ctx)
+	if err := b.fill(ctx); err != nil {
+		return nil, err
+	}
+	return b, nil
 }
 
 // SetOptions changes the options from now on. Who is suppressed stays so for the time that was set then.

@@ -66,7 +66,10 @@ func OpenRing(dir string, lives Lives, now time.Time) (*Ring, error) {
 			return nil, fmt.Errorf("read keys of the return path in %s: %w", r.file, err)
 		}
 	}
-	return r, r.Turn(now)
+	if err := r.Turn(now); err != nil {
+		return nil, err
+	}
+	return r, nil
 }
 
 // SetLives changes how long keys and tokens count from now on.
@@ -179,10 +182,11 @@ func save(file string, keys []key) (err error) {
 		}
 	}()
 	_, err = f.WriteString(b.String())
-	if err = errors.Join(err, f.Sync(), f.Close()); err != nil {
-		return err
+	err = errors.Join(err, f.Sync(), f.Close())
+	if err == nil {
+		err = os.Rename(f.Name(), file)
 	}
-	if err = os.Rename(f.Name(), file); err != nil {
+	if err != nil {
 		return err
 	}
 	d, err := os.Open(dir)
