@@ -9,6 +9,7 @@ import (
 	"strings"
 	"testing"
 	"time"
+	"ukai/internal/provider"
 
 	"ukai/internal/i18n"
 )
@@ -236,5 +237,32 @@ func TestAFeedThatCannotBeReadIsAMistakeOfTheCatalogue(t *testing.T) {
 	}
 	if a := New(c, &answers{}, Options{}).Ask(t.Context(), c.Lists[0], Target{IP: netip.MustParseAddr("192.0.2.2")}); a.State != Broken || a.Why != WhyFeedOld {
 		t.Errorf("an old file says %s", a.State)
+	}
+}
+
+func TestProvidersThatUseAListAreThoseOfTheCatalogue(t *testing.T) {
+	c, err := Load()
+	if err != nil {
+		t.Fatal(err)
+	}
+	all, err := provider.Load()
+	if err != nil {
+		t.Fatal(err)
+	}
+	known := make(map[provider.ID]bool)
+	for _, row := range all.All() {
+		known[row.Provider] = true
+	}
+	n := 0
+	for _, l := range c.Lists {
+		for _, id := range l.Use.Providers {
+			n++
+			if !known[id] {
+				t.Errorf("%s: no provider is called %q", l.ID, id)
+			}
+		}
+	}
+	if n == 0 {
+		t.Error("no list is known to be used by anybody")
 	}
 }

@@ -90,6 +90,9 @@ type Use struct {
 	Limit  string   `toml:"limit"` // what the operator says, in words
 	Key    string   `toml:"key"`   // whether a key or a registration is needed, in words
 	UsedBy []string `toml:"used_by"`
+	// Providers are the IDs (package provider) of those of them that are known to refuse what the list names: a listing shuts the
+	// paths to them.
+	Providers []string `toml:"providers"`
 	Note   string   `toml:"note"`
 }
 
@@ -113,6 +116,8 @@ type Delist struct {
 	// or empty: not known.
 	Who    string `toml:"who"`
 	Expiry string `toml:"expiry"`
+	// Hours is how long an answer takes, or an entry that nobody can ask about stands, as far as Method and Expiry say so; 0: they do not.
+	Hours int `toml:"hours"`
 	// Pay is how money comes in; the advice is always not to pay.
 	Pay    string `toml:"pay"`
 	Advice string `toml:"advice"`
