@@ -88,7 +88,8 @@ func (rd *reader) addLine(line []byte) {
 		gap = false
 		doc = append(doc, c)
 	}
-	rd.doc = append(doc, '\n')
+	doc = append(doc, '\n')
+	rd.doc = doc
 }
 
 // wideBlank returns the length of the ideographic or no-break space that b begins with; 0 if it begins with none.

@@ -1,11 +1,37 @@
-// Package dsn writes delivery status notifications: the mail that tells a sender what became of a message.
+// Package dsn reads and writes delivery status notifications: the mail that tells a sender what became of a message.
 //
 // A notification is a multipart/report (RFC 6522) of three parts: words for a person, fields for a program (RFC 3464: one
 // group about the message, one for each recipient), and the message itself or its header, so that the sender knows which one
 // it was. Where addresses are not ASCII, the second part takes the forms of RFC 6533.
 //
-// People who get one are seldom mail experts, and a bounce that nobody understands is thrown away: the words stand there in
-// Japanese and in English, with the reason in a sentence, and the remote server's own reply below it.
+// # Reading
+//
+// That is the theory. Half of what comes to a bounce address has only the words for a person, in any language and charset, in
+// a form that some program made up in 1990; much is broken, cut off, or was sent on by somebody; and some of it is no report at
+// all, but a vacation notice, a complaint, or mail. [Read] takes all of it and says which kind it is, what became of which
+// recipient, in whose words, and which message it is about. It never fails.
+//
+// It goes from the structure to the words, because the structure lies less:
+//
+//   - The mail is taken apart as MIME (entity.go), with the patience that broken mail needs: boundaries are guessed, charsets
+//     that cannot be true are doubted (charset.go), fields that were folded badly are put together again.
+//   - A complaint (ARF, RFC 5965), a receipt (RFC 8098) or fields for programs (fields.go) settle the kind.
+//   - Otherwise the words do (kind.go): how the text introduces itself counts most, then who sent it, the subject, the empty
+//     return path. The phrases are data: forms.toml. One automaton finds all of them in one pass (phrases.go).
+//   - The recipients and reasons are read from the words by one engine for all forms (free.go): every such text is a list of
+//     addresses with a reason behind or around each, and perhaps a transcript of the dialogue (transcript.go). Where the
+//     original begins, reading ends, and its header tells which message it was (doc.go, about.go).
+//
+// What a reason means is not decided here: package classify judges it, package explain decides which words to ask first.
+//
+// Whoever can send mail to a bounce address can send anything. Reading looks at no more than the limits of this package
+// (MaxBytes, MaxDepth, MaxParts, ...), takes time in proportion to what it looks at, and says in Reading.Skipped what it did
+// not look at.
+//
+// # Writing
+//
+// People who get a notification are seldom mail experts, and a bounce that nobody understands is thrown away: [Build] puts the
+// words there in Japanese and in English, with the reason in a sentence, and the remote server's own reply below it.
 //
 // Whatever a notification repeats (addresses, the remote reply, the message) was written by strangers. Nothing of it can add
 // a header field, end a part or break a line: controls are replaced, long lines folded, the words are encoded as a whole, and

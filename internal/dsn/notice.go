@@ -92,7 +92,7 @@ func (rd *reader) noticed(n *notice) bool {
 		o.Kind, o.Reporter = Success, n.Delivery.Reporter
 		for _, a := range n.Delivery.Recipients {
 			r := Result{Recipient: bareAddr(a), Action: Delivered, Text: clone(oneLine([]byte(n.Delivery.Response)), MaxReason)}
-			r.Reply, _ = parseReply(r.Text)
+			r.Reply = parseReply(r.Text)
 			rd.result(r)
 		}
 	default:

@@ -120,7 +120,7 @@ func TestTheReplyInATextIsFound(t *testing.T) {
 		"550":                                                                       "550",
 		"250 ok":                                                                    "250 ok",
 	} {
-		got, _ := parseReply(text)
+		got := parseReply(text)
 		if got.String() != want {
 			t.Errorf("%q: %q, want %q", text, got.String(), want)
 		}

@@ -12,10 +12,10 @@ const maxLines = 64
 
 // parseReply finds the reply of a server in a text on one line, in which somebody has joined the lines of the reply and left
 // their codes: "said: 550-5.7.1 first 550 5.7.1 last (in reply to RCPT TO command)". Code is 0 where there is none.
-func parseReply(s string) (r mail.Reply, at int) {
+func parseReply(s string) (r mail.Reply) {
 	at, code := findCode(s)
 	if code == 0 {
-		return r, len(s)
+		return r
 	}
 	r.Code = code
 	digits, rest := s[at:at+3], s[at+3:]
@@ -39,7 +39,7 @@ func parseReply(s string) (r mail.Reply, at int) {
 			r.Status = st
 		}
 	}
-	return r, at
+	return r
 }
 
 // findCode returns the place of the first reply code and its number; 0 if there is none. A number counts as one at the start,
