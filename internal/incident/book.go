@@ -52,6 +52,18 @@ func (o Options) withDefaults() Options {
 	return o
 }
 
+// Scaled returns the Options with all times divided by speed, for a rehearsal. Speeds below 1 change nothing.
+func (o Options) Scaled(speed float64) Options {
+	if speed <= 1 {
+		return o
+	}
+	o = o.withDefaults()
+	for _, d := range []*time.Duration{&o.Window, &o.Calm, &o.Quiet} {
+		*d = time.Duration(float64(*d) / speed)
+	}
+	return o
+}
+
 // enough returns how many refusals open an incident.
 func (o *Options) enough(k Kind) int {
 	switch k {
@@ -161,9 +173,15 @@ func (b *Book) Moved(c *health.Change) {
 // Listed lets the beginning or the end of a listing of an egress bear on the incident of its network. A beginning opens one.
 // Where to turn is the URL of the evidence's verdict.
 func (b *Book) Listed(egress string, l *health.Standing) {
+	b.listing(Cause{Reputation, b.opts.Place(egress)}, l)
+}
+
+// DomainListed does for the listing of a sender domain what Listed does for one of an egress.
+func (b *Book) DomainListed(domain string, l *health.Standing) { b.listing(Cause{Sender, domain}, l) }
+
+func (b *Book) listing(cause Cause, l *health.Standing) {
 	at := l.At
 	b.change(func(say func(*story, time.Time, News)) {
-		cause := Cause{Reputation, b.opts.Place(egress)}
 		if b.live[cause] == nil && !l.On {
 			return
 		}
@@ -179,6 +197,26 @@ func (b *Book) Listed(egress string, l *health.Standing) {
 			say(s, at, HasGrown)
 		}
 	})
+}
+
+// Judged notes on the incident of an egress's network, if there is one that is not over, what the blocklists say about who is
+// the cause: culprit, neighbour, range or clean. Another verdict says nothing and is passed over.
+func (b *Book) Judged(egress, verdict string, evidence []string, at time.Time) {
+	key := judgedKeys[verdict]
+	if key == "" {
+		return
+	}
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	s := b.live[Cause{Reputation, b.opts.Place(egress)}]
+	if s == nil || s.ID == 0 || s.State == Closed {
+		return
+	}
+	if s.Judged == nil || s.Judged.Verdict != verdict {
+		s.Timeline.add(at, key)
+	}
+	s.Judged = &Judgement{At: at, Verdict: verdict, Evidence: slices.Clone(evidence[:min(len(evidence), maxEvidence)])}
+	b.dirty[s.ID] = true
 }
 
 // Passage says what became of a delivery's recipients in one attempt.
@@ -270,7 +308,7 @@ func (b *Book) touch(s *story, at time.Time) {
 
 // open makes an incident of a pending story, or opens a closed one again.
 func (b *Book) open(s *story, at time.Time, say func(*story, time.Time, News)) {
-	s.recent = nil
+	s.recent, s.Judged = nil, nil // of the last time
 	news, key := WasOpened, "incident.event.opened"
 	if s.ID == 0 {
 		b.next++

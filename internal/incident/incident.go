@@ -93,6 +93,16 @@ type Incident struct {
 
 	// Shut are the paths that are not healthy: egress and provider.
 	Shut []Path `json:"shut,omitempty"`
+	// Judged says whether it is we or our network, once the blocklists were asked.
+	Judged *Judgement `json:"judged,omitempty"`
+}
+
+// Judgement is what the blocklists say about who is the cause.
+type Judgement struct {
+	At      time.Time `json:"at"`
+	Verdict string    `json:"verdict"` // culprit, neighbour, range, clean
+	// Evidence are lines of figures: list, how many of how many addresses, range.
+	Evidence []string `json:"evidence,omitempty"`
 }
 
 // Path names a path.
@@ -150,4 +160,5 @@ const (
 	maxProviders = 64
 	maxListings  = 64
 	maxPaths     = 256
+	maxEvidence  = 8
 )

@@ -138,6 +138,10 @@ func (s *story) clone() Incident {
 	slices.SortStableFunc(c.Providers, func(a, b Provider) int { return int(min(1, max(-1, b.Refused-a.Refused))) })
 	c.Listings, c.Egresses, c.Shut = slices.Clone(s.Listings), slices.Clone(s.Egresses), slices.Clone(s.Shut)
 	c.Addresses = slices.Clone(s.Addresses)
+	if s.Judged != nil {
+		judged := *s.Judged
+		c.Judged = &judged
+	}
 	c.Domains, c.Senders, c.Timeline = s.Domains.clone(), s.Senders.clone(), s.Timeline.clone()
 	return c
 }

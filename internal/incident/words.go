@@ -50,6 +50,16 @@ func (i *Incident) Where() string {
 	return i.Cause.Place
 }
 
+// What a verdict of the blocklists is called in the timeline, and whose fault it makes it.
+var (
+	judgedKeys = map[string]string{
+		"culprit": "incident.event.culprit", "neighbour": "incident.event.neighbour", "range": "incident.event.range", "clean": "incident.event.clean",
+	}
+	faultKeys = map[string]string{
+		"culprit": "incident.fault.culprit", "neighbour": "incident.fault.neighbour", "range": "incident.fault.network", "clean": "incident.fault.clean",
+	}
+)
+
 // speaker makes the words of one incident.
 type speaker struct {
 	i    *Incident
@@ -62,7 +72,7 @@ func (s *speaker) text(key string, args ...any) string { return i18n.Text(s.lang
 // title says in one sentence what is the matter.
 func (s *speaker) title() string {
 	key := "incident.title." + string(s.i.Cause.Kind)
-	if s.i.Cause.Kind == Reputation && len(s.i.Providers) == 0 {
+	if s.i.Cause.Kind != Content && len(s.i.Providers) == 0 {
 		switch {
 		case len(s.i.Listings) > 0:
 			return s.text("incident.title.listed", "place", s.i.Where(), "list", s.i.Listings[0].Name)
@@ -100,9 +110,14 @@ func (s *speaker) state() string {
 }
 
 func (s *speaker) fault() string {
+	if j := s.i.Judged; j != nil && s.i.Cause.Kind == Reputation {
+		return s.text(faultKeys[j.Verdict])
+	}
 	blame := s.i.Blame
 	if blame == "" { // nothing but a listing or a shut path
-		blame = classify.BlameIP
+		if blame = classify.BlameIP; s.i.Cause.Kind == Sender {
+			blame = classify.BlameDomain
+		}
 	}
 	return s.text("incident.fault."+string(blame), "place", s.i.Where())
 }
@@ -133,21 +148,25 @@ func (s *speaker) did() (list []string) {
 
 // next says what a person must do.
 func (s *speaker) next() (list []string) {
-	if s.i.Cause.Kind != Reputation {
-		return []string{s.text("incident.next."+string(s.i.Cause.Kind), "place", s.i.Where())}
+	if s.i.Cause.Kind == Reputation {
+		list = append(list, s.text("incident.next.cause"))
+	} else {
+		list = append(list, s.text("incident.next."+string(s.i.Cause.Kind), "place", s.i.Where()))
 	}
-	list = append(list, s.text("incident.next.cause"))
 	for n := range s.i.Listings {
 		if l := &s.i.Listings[n]; l.Standing() {
 			list = append(list, s.text("incident.next.list", "list", l.Name, "net", l.Net, "url", l.URL))
 		}
+	}
+	if s.i.Cause.Kind != Reputation {
+		return list
 	}
 	for n := range s.i.Providers {
 		if p := &s.i.Providers[n]; p.URL != "" {
 			list = append(list, s.text("incident.next.provider", "provider", s.name(p.ID), "url", p.URL))
 		}
 	}
-	if s.i.Blame == classify.BlameRange {
+	if s.i.Blame == classify.BlameRange || s.i.Judged != nil && s.i.Judged.Verdict == "range" {
 		list = append(list, s.text("incident.next.range"))
 	}
 	return list
