@@ -7,6 +7,9 @@ import (
 // sure is the weight of a sign that is enough to take a mail for a report.
 const sure = 3
 
+// hint is the weight of words that others use as well.
+const hint = 2
+
 // judge says what the mail is. What the structure says counts before any words.
 func (rd *reader) judge() {
 	rd.takeHTML()
@@ -46,9 +49,23 @@ func (rd *reader) byWords(s signs) {
 	switch {
 	case weight >= sure && (!auto || s.report || s.daemon), s.speaksFor(weight, auto) && !s.onlyAnswers(weight, auto):
 		rd.out.Kind, rd.out.Format = Bounce, name
-		rd.free()
+		if told := rd.free(); !told && weight < sure && s.subjectOnly() { // parcels, too, are not delivered
+			rd.withdraw(auto)
+		}
 	case auto:
 		rd.out.Kind = AutoReply
+	}
+}
+
+// subjectOnly tells whether nothing but the subject speaks for a report.
+func (s *signs) subjectOnly() bool { return !s.daemon && !s.spoken && !s.empty && !s.failed }
+
+// withdraw takes back that the mail is a report.
+func (rd *reader) withdraw(auto bool) {
+	o := rd.out
+	o.Kind, o.Format, o.Results, o.Words = Ordinary, "", nil, ""
+	if auto {
+		o.Kind = AutoReply
 	}
 }
 
@@ -66,7 +83,11 @@ func (s *signs) speaksFor(weight int, auto bool) bool {
 // onlyAnswers tells whether a mail that might be a report is an automatic answer: its text reports nothing, and what speaks for
 // a report is no more than who sent it or what the subject says.
 func (s *signs) onlyAnswers(weight int, auto bool) bool {
-	return auto && weight == 0 && !s.failed && (s.auto || s.replies || !s.daemon || !s.report)
+	if !auto || s.failed || weight >= sure {
+		return false
+	}
+	answers := s.auto || s.replies
+	return weight == 0 && (answers || !s.report) || !s.daemon && (answers || weight == 0)
 }
 
 // opening returns the weight of the words by which the text introduces itself, and the name of the form. What stands far from
@@ -74,15 +95,16 @@ func (s *signs) onlyAnswers(weight int, auto bool) bool {
 func (rd *reader) opening() (weight int, name string) {
 	v := known()
 	for _, m := range rd.marks {
-		if m.role != roleOpens || m.start > 4<<10 {
+		if m.role != roleOpens && m.role != roleHints || m.start > 4<<10 {
 			continue
 		}
 		f := &v.forms[m.n]
-		if f.Weight == 1 && !rd.atOnce(m.start) {
-			continue
+		w := f.Weight
+		if m.role == roleHints {
+			w = hint
 		}
-		if f.Weight > weight {
-			weight, name = f.Weight, f.Name
+		if w > weight && (w > 1 || rd.atOnce(m.start)) {
+			weight, name = w, f.Name
 		}
 	}
 	return weight, name

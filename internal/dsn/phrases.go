@@ -35,6 +35,7 @@ type form struct {
 	Name   string   `toml:"name"`
 	Weight int      `toml:"weight"`
 	Opens  []string `toml:"opens"`
+	Hints  []string `toml:"hints"`
 }
 
 type phaseMark struct {
@@ -53,6 +54,7 @@ type role uint8
 
 const (
 	roleOpens         role = iota // the text is a report, of form n
+	roleHints                     // the text may be a report of form n
 	roleEnds                      // the original begins, if nothing but marks stands before it in its line
 	roleNoise                     // it says nothing about the reason
 	roleSays                      // a server's own words follow
@@ -112,6 +114,7 @@ func newVocabulary(file []byte) (*vocabulary, error) {
 		}
 		v.forms = append(v.forms, x)
 		add(roleOpens, i, x.Opens)
+		add(roleHints, i, x.Hints)
 	}
 	for _, x := range f.Phase {
 		add(rolePhase, int(outcome.ParsePhase(x.Phase)), x.Any)

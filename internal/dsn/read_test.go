@@ -67,6 +67,46 @@ func TestEachKindIsRecognised(t *testing.T) {
 	}
 }
 
+// TestOrdinaryMailIsNoReport lets people and shops use the words of reports.
+func TestOrdinaryMailIsNoReport(t *testing.T) {
+	for subject, body := range map[string]string{
+		"Delivery failed: your parcel":         "Dear customer,\n\nyour parcel could not be delivered because nobody was at home.\nQuestions? Write to help@parcels.example.\n",
+		"Delivery notification":                "Your order has been shipped and will be delivered tomorrow.\n",
+		"Your mailbox":                         "Hi. This is the plumber. The mailbox in front of your house was full of water.\n",
+		"the letter":                           "The message that you sent me was lovely. The address was not found by the postman, though.\n",
+		"log":                                  "I found this in the log:\n\nremote server returned 550 5.7.1 for info@example.net\n\nWhat does it mean?\n",
+		"=?UTF-8?B?44K344K544OG44Og6YCa55+l?=": "処理中にエラーが発生しました。昨日のメールが送信できませんでした。\n",
+		"=?UTF-8?B?6YWN6YCB44Gu44GK55+l44KJ44Gb?=": "お荷物をお届けできませんでした。再配達をお申し込みください。\n",
+		"Zustellung Ihres Pakets":                  "Ihr Paket konnte nicht zugestellt werden.\nFragen: hilfe@paket.example\n",
+		"Votre colis":                              "Votre colis n'a pas pu être remis. Merci de nous contacter.\n",
+		"unknown":                                  "Who is the user unknown to you? The recipient address was rejected by the bank.\n",
+	} {
+		b := "Return-Path: <info@example.com>\nFrom: Shop <info@example.com>\nTo: me@example.org\nSubject: " + subject + "\nContent-Type: text/plain; charset=utf-8\n\n" + body
+		if r := Read([]byte(b)); r.Kind != Ordinary {
+			t.Errorf("%q is %s (%s): %+v", subject, r.Kind, r.Format, r.Results)
+		}
+	}
+}
+
+// TestAnswersOfMachinesAreNoReports lets automatic answers speak of mail and mailboxes.
+func TestAnswersOfMachinesAreNoReports(t *testing.T) {
+	for header, body := range map[string]string{
+		"Subject: Out of Office: undeliverable\n":                                          "My mailbox is full of mail; I am out of the office.\n",
+		"Subject: Re: Order\nAuto-Submitted: auto-replied\n":                               "Your message has been delivered to my assistant.\n",
+		"Subject: Re: Order\nX-Autoreply: yes\n":                                           "I will answer soon.\n",
+		"Subject: Re: Order\nPrecedence: auto_reply\n":                                     "Thank you.\n",
+		"Subject: Automatische Antwort: Bestellung\n":                                      "Ich bin bis Montag nicht da. Ihre Nachricht wird nicht weitergeleitet.\n",
+		"Subject: =?UTF-8?B?6Ieq5YuV6L+U5L+h?=\nAuto-Submitted: auto-generated\n":          "お問い合わせありがとうございます。\n",
+		"Subject: Lu : Commande\nAuto-Submitted: auto-replied\n":                           "Votre message a été lu.\n",
+		"Subject: Respuesta automática: pedido\nContent-Type: text/plain; charset=utf-8\n": "Estoy fuera de la oficina.\n",
+	} {
+		b := "Return-Path: <>\nFrom: Hanako <hanako@example.net>\nTo: me@example.org\n" + header + "\n" + body
+		if r := Read([]byte(b)); r.Kind != AutoReply {
+			t.Errorf("%q is %s (%s): %+v", header, r.Kind, r.Format, r.Results)
+		}
+	}
+}
+
 func TestTheTokenIsAmongTheAddressesOfEveryReport(t *testing.T) {
 	files, err := filepath.Glob("testdata/read/*.eml")
 	if err != nil {

@@ -80,21 +80,27 @@ func (rd *reader) words() string {
 	return clone(oneLine(append(append(b, ' '), rd.tells...)), 2*MaxReason)
 }
 
-// free takes the results from the words.
-func (rd *reader) free() {
+// free takes the results from the words. It tells whether they name a recipient as one, or quote a server.
+func (rd *reader) free() (told bool) {
 	o := rd.out
 	p := rd.prose()
 	o.Words = rd.words()
 	o.Results = p.results
 	delayed := rd.delayed()
+	for i := range o.Results {
+		a := o.Results[i].Recipient
+		told = told || !strings.EqualFold(a, o.From) && !contains(o.To, []byte(a))
+	}
 	if len(o.Results) == 0 {
 		rd.unnamed(p)
 	}
 	for i := range o.Results {
+		told = told || o.Results[i].Reply.Code >= 400
 		if delayed {
 			o.Results[i].Action = Delayed
 		}
 	}
+	return told
 }
 
 // unnamed makes results for recipients that only the header names, or one without recipient.
