@@ -41,7 +41,8 @@ type Parts struct {
 	Rules        *classify.Live
 	Unclassified *unclassified.Keeper
 	Incidents    *incident.Book
-	Watch        *watch.Hub // nil: nobody else is watched
+	Watch        *watch.Hub   // nil: nobody else is watched
+	Lists        *watch.Lists // nil: no blocklists are asked
 	Mode         func() string
 	Egresses     func() []string // names of all egresses
 	Started      time.Time

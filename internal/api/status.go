@@ -11,6 +11,7 @@ import (
 
 	"ukai/internal/dispatch"
 	"ukai/internal/queue"
+	"ukai/internal/watch"
 )
 
 // Status is ukai at a glance.
@@ -22,6 +23,8 @@ type Status struct {
 	Load    dispatch.Load `json:"load"`
 	Paths   PathCount     `json:"paths"`
 	Sources []Source      `json:"sources,omitempty"`
+	// Lists is nil where no blocklists are asked.
+	Lists *watch.ListsStatus `json:"lists,omitempty"`
 	// JournalDropped counts events that were lost because the database could not follow.
 	JournalDropped uint64 `json:"journal_dropped"`
 }
@@ -41,6 +44,11 @@ func (p *Parts) status() Status {
 	s := Status{
 		Version: p.Version, Mode: p.Mode(), Started: p.Started, Queue: p.Store.Stats(), Load: p.Dispatch.Load(),
 		Paths: PathCount{}, Sources: p.sources(), JournalDropped: p.Journal.Dropped(),
+	}
+	if p.Lists != nil {
+		if l := p.Lists.Status(); l.On {
+			s.Lists = &l
+		}
 	}
 	for _, info := range p.Health.List(p.Now()) {
 		s.Paths[info.State.String()]++

@@ -48,6 +48,8 @@ type Options struct {
 	OnOutcome func(*outcome.Outcome, *classify.Verdict)
 	// OnIncident, if not nil, sees each event of an incident, under the same terms.
 	OnIncident func(incident.Event)
+	// Speed makes the clocks of the monitor of blocklists and of incidents go faster, for a rehearsal; 0: 1.
+	Speed float64
 }
 
 // App is a ukai.
@@ -68,6 +70,7 @@ type App struct {
 	intake    *intake.Intake
 	smtp      *smtpserver.Server
 	watch     *watch.Hub
+	lists     *watch.Lists
 	positions *watch.Places
 	metrics   *api.Metrics
 	rules     *classify.Live
@@ -95,7 +98,7 @@ type opened struct {
 func New(ctx context.Context, cfg *config.Config, opts Options) (*App, error) {
 	a := &App{opts: opts, log: opts.Log, cfg: cfg, started: time.Now(), certs: newCertificates(cfg.Data)}
 	for _, step := range []func(context.Context, *config.Config) error{
-		a.openData, a.openKnowledge, a.openJudgement, a.openIncidents, a.openAftermath, a.buildDispatch, a.buildWatch, a.buildServer, a.bind,
+		a.openData, a.openKnowledge, a.openJudgement, a.openIncidents, a.openAftermath, a.buildDispatch, a.buildWatch, a.buildLists, a.buildServer, a.bind,
 	} {
 		if err := step(ctx, cfg); err != nil {
 			return nil, errors.Join(err, a.Close())
@@ -162,6 +165,7 @@ func (a *App) Run(ctx context.Context) error {
 	long("suppress", a.after.suppress.Run)
 	long("return path", a.turnKeys)
 	long("watch", a.watch.Run)
+	long("lists", a.lists.Run)
 	long("submission", a.watchAccounts)
 	long("rules", a.watchRules)
 	long("unclassified", a.unclassified.Run)

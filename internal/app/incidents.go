@@ -12,7 +12,7 @@ import (
 // openIncidents makes the book of incidents and reads what an earlier run has stored.
 func (a *App) openIncidents(ctx context.Context, cfg *config.Config) error {
 	a.setNetworks(cfg)
-	a.incidents = incident.New(incident.Options{Place: a.place, OnEvent: a.happened})
+	a.incidents = incident.New(incident.Options{Place: a.place, OnEvent: a.happened}.Scaled(a.opts.Speed))
 	return a.incidents.Load(ctx, a.db, time.Now())
 }
 
@@ -21,6 +21,11 @@ func (a *App) happened(e incident.Event) {
 	i := &e.Incident
 	a.log.Warn("incident", "room", "incident", "news", string(e.News), "id", i.ID, "kind", string(i.Cause.Kind), "place", i.Cause.Place,
 		"refused", i.Counts.Refused, "detoured", i.Counts.Detoured)
+	if a.lists != nil && i.Cause.Kind == incident.Reputation && (e.News == incident.WasOpened || e.News == incident.WasReopened) {
+		for _, egress := range i.Egresses {
+			a.lists.Look(egress)
+		}
+	}
 	if a.opts.OnIncident != nil {
 		a.opts.OnIncident(e)
 	}

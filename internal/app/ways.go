@@ -92,6 +92,7 @@ func (a *App) judged(e dispatch.Judged) {
 // settled passes on what became of a delivery.
 func (a *App) settled(s dispatch.Settled) {
 	a.metrics.OnSettled(s)
+	a.lists.Sent(s.Sender)
 	a.incidents.Passed(incident.Passage{At: s.At, Provider: s.Provider, Preferred: s.Preferred, Domain: s.Domain, Sender: s.Sender,
 		Detour: s.Detour, Delivered: s.Delivered, Held: s.Held, Bounced: s.Bounced})
 }
@@ -222,6 +223,10 @@ func (a *App) Reload(ctx context.Context, cfg *config.Config) error {
 	if err != nil {
 		return err
 	}
+	lists, err := a.listsOptions(cfg)
+	if err != nil {
+		return err
+	}
 	if err := a.rules.Reload(cfg.Classify.Dir); err != nil {
 		return err
 	}
@@ -236,6 +241,7 @@ func (a *App) Reload(ctx context.Context, cfg *config.Config) error {
 	a.dispatch.SetWays(ways)
 	a.setEgresses(ways)
 	a.reloadWatch(cfg)
+	a.lists.Set(lists)
 	a.setNetworks(cfg)
 	a.mu.Lock()
 	old := a.cfg

@@ -39,6 +39,9 @@ func (e *env) showStatus(w io.Writer, s *api.Status) {
 	for i := range s.Sources {
 		t.row(e.text("cli.status.source"), e.source(&s.Sources[i]))
 	}
+	for _, line := range e.lists(s.Lists) {
+		t.row(e.text("cli.status.lists"), line)
+	}
 	if s.Queue.SetAside > 0 {
 		t.row(e.text("cli.status.aside"), strconv.Itoa(s.Queue.SetAside))
 	}

@@ -46,6 +46,7 @@ type Config struct {
 	Reports     Reports     `toml:"reports"`
 	Suppression Suppression `toml:"suppression"`
 	Watch       Watch       `toml:"watch"`
+	Lists       Lists       `toml:"lists"`
 }
 
 // Log says what is logged, to standard error.
