@@ -93,7 +93,7 @@ type Use struct {
 	// Providers are the IDs (package provider) of those of them that are known to refuse what the list names: a listing shuts the
 	// paths to them.
 	Providers []string `toml:"providers"`
-	Note   string   `toml:"note"`
+	Note      string   `toml:"note"`
 }
 
 // Test are the entries by which a list is tested (RFC 5782, section 5).

@@ -67,6 +67,8 @@ type Delist struct {
 	For  string `toml:"for"`
 	Also string `toml:"also"`
 	Note string `toml:"note"`
+	// Hours is how long an answer takes as far as the words above say so; 0: they do not.
+	Hours int `toml:"hours"`
 }
 
 // Tool is a provider's page about the reputation of senders.
