@@ -9,9 +9,9 @@ import (
 	"strings"
 	"testing"
 	"time"
-	"ukai/internal/provider"
 
 	"ukai/internal/i18n"
+	"ukai/internal/provider"
 )
 
 func TestTheEmbeddedCatalogueIsGood(t *testing.T) {
