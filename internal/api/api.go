@@ -15,11 +15,13 @@ import (
 	"github.com/danielgtaylor/huma/v2"
 	"github.com/danielgtaylor/huma/v2/adapters/humago"
 
+	"ukai/internal/cases"
 	"ukai/internal/classify"
 	"ukai/internal/dispatch"
 	"ukai/internal/health"
 	"ukai/internal/incident"
 	"ukai/internal/journal"
+	"ukai/internal/notify"
 	"ukai/internal/queue"
 	"ukai/internal/suppress"
 	"ukai/internal/unclassified"
@@ -41,6 +43,8 @@ type Parts struct {
 	Rules        *classify.Live
 	Unclassified *unclassified.Keeper
 	Incidents    *incident.Book
+	Notify       *notify.Notifier // nil: nobody is told
+	Cases        *cases.Book
 	Watch        *watch.Hub   // nil: nobody else is watched
 	Lists        *watch.Lists // nil: no blocklists are asked
 	Mode         func() string
@@ -66,6 +70,8 @@ func Control(p *Parts) http.Handler {
 	p.registerTrace(a)
 	p.registerSuppressed(a)
 	p.registerIncidents(a)
+	p.registerNotify(a)
+	p.registerCases(a)
 	p.registerUnclassified(a)
 	mux.Handle("GET /v1/queue/{id}/content", http.HandlerFunc(p.content))
 	mux.Handle("GET /metrics", p.Metrics.Handler())

@@ -17,6 +17,7 @@ import (
 
 	"ukai/internal/account"
 	"ukai/internal/api"
+	"ukai/internal/cases"
 	"ukai/internal/classify"
 	"ukai/internal/config"
 	"ukai/internal/dispatch"
@@ -26,6 +27,7 @@ import (
 	"ukai/internal/incident"
 	"ukai/internal/intake"
 	"ukai/internal/journal"
+	"ukai/internal/notify"
 	"ukai/internal/outcome"
 	"ukai/internal/provider"
 	"ukai/internal/queue"
@@ -64,6 +66,8 @@ type App struct {
 	accounts  *account.Book
 	health    *health.Book
 	incidents *incident.Book
+	notify    *notify.Notifier
+	cases     *cases.Book
 	providers *provider.Catalogue
 	resolver  dns.Resolver
 	dispatch  *dispatch.Dispatcher
@@ -98,7 +102,7 @@ type opened struct {
 func New(ctx context.Context, cfg *config.Config, opts Options) (*App, error) {
 	a := &App{opts: opts, log: opts.Log, cfg: cfg, started: time.Now(), certs: newCertificates(cfg.Data)}
 	for _, step := range []func(context.Context, *config.Config) error{
-		a.openData, a.openKnowledge, a.openJudgement, a.openIncidents, a.openAftermath, a.buildDispatch, a.buildWatch, a.buildLists, a.buildServer, a.bind,
+		a.openData, a.openKnowledge, a.openJudgement, a.openIncidents, a.openCases, a.openAftermath, a.buildDispatch, a.buildWatch, a.buildLists, a.buildServer, a.openNotify, a.bind,
 	} {
 		if err := step(ctx, cfg); err != nil {
 			return nil, errors.Join(err, a.Close())
@@ -161,6 +165,8 @@ func (a *App) Run(ctx context.Context) error {
 	}
 	long("health", a.health.Run)
 	long("incident", func(ctx context.Context) error { return a.incidents.Run(ctx, a.log.With("room", "incident")) })
+	long("cases", func(ctx context.Context) error { return a.cases.Run(ctx, a.log.With("room", "cases")) })
+	long("notify", a.notify.Run)
 	long("dispatch", a.dispatch.Run)
 	long("suppress", a.after.suppress.Run)
 	long("return path", a.turnKeys)

@@ -26,6 +26,10 @@ func (a *App) happened(e incident.Event) {
 			a.lists.Look(egress)
 		}
 	}
+	a.cases.Note(e)
+	if a.notify != nil { // else it is still being built, and will be handed what is open
+		a.notify.Handle(e)
+	}
 	if a.opts.OnIncident != nil {
 		a.opts.OnIncident(e)
 	}

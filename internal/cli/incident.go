@@ -106,9 +106,17 @@ func (e *env) incidentCommand(use, texts string, f func(cmd *cobra.Command, c *a
 }
 
 func newIncidentShow(e *env) *cobra.Command {
+	var list []api.CaseInfo
 	return e.incidentCommand("show", "cli.incident.show.", func(cmd *cobra.Command, c *api.Client, id int64) (incident.Incident, error) {
-		return c.Incident(cmd.Context(), id)
-	}, e.showIncident)
+		i, err := c.Incident(cmd.Context(), id)
+		if err == nil && !e.json {
+			list, err = c.Cases(cmd.Context(), id)
+		}
+		return i, err
+	}, func(w io.Writer, i *incident.Incident) {
+		e.showIncident(w, i)
+		e.casesOf(w, list)
+	})
 }
 
 // mostEntries is how many entries of the timeline a terminal is given.

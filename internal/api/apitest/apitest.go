@@ -95,6 +95,7 @@ func New(t testing.TB, dir string) *Inside {
 	if err := x.Incidents.Load(t.Context(), db, Start); err != nil {
 		t.Fatal(err)
 	}
+	openCases(t, x, db)
 	x.Dispatch = dispatch.New(dispatch.Parts{Store: q, Health: x.Health, Journal: j, Log: log}, &dispatch.Ways{}, dispatch.Options{})
 	x.Metrics.Watch(&x.Parts)
 	return x

@@ -53,6 +53,7 @@ func Tell(t testing.TB, x *Inside) Told {
 	}
 	x.Journal.Record(journal.Event{At: at, Msg: e.ID, Kind: journal.Ordered, Why: "journal.order.hold"})
 	x.At(Now.Sub(Start))
+	x.Look(t)
 	return s
 }
 
