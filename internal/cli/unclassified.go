@@ -139,7 +139,9 @@ func newUnclassifiedForget(e *env) *cobra.Command {
 		if err != nil {
 			return err
 		}
-		return e.show(f, func(w io.Writer) { fmt.Fprintln(w, e.text("cli.unclassified.forgotten", "count", strconv.FormatInt(f.Count, 10))) })
+		return e.show(f, func(w io.Writer) {
+			fmt.Fprintln(w, e.text("cli.unclassified.forgotten", "count", strconv.FormatInt(f.Count, 10)))
+		})
 	})
 	cmd.Flags().BoolVar(&all, "all", false, e.text("cli.unclassified.flag.all"))
 	return cmd
