@@ -100,7 +100,7 @@ func TestBombsAreHarmless(t *testing.T) {
 				t.Fatal(err)
 			}
 			checkReading(t, r)
-			if took > 5*time.Second {
+			if took > time.Minute {
 				t.Errorf("took %v", took)
 			}
 			if used := (after.TotalAlloc - before.TotalAlloc) >> 20; used > 64 {
