@@ -55,7 +55,7 @@ func (p *Parts) listCases(ctx context.Context, in *caseList) (*body[[]CaseInfo],
 	list := make([]CaseInfo, 0, len(all))
 	for _, c := range all {
 		if in.Incident == 0 || c.About.Incident == in.Incident {
-			list = append(list, CaseInfo{c, p.Cases.Facts(c.Key)})
+			list = append(list, CaseInfo{c, p.Cases.Facts(&c)})
 		}
 	}
 	return answer(list), nil
@@ -69,7 +69,7 @@ func (p *Parts) showCase(ctx context.Context, in *casePath) (*body[CaseInfo], er
 	if err != nil {
 		return nil, failed(err)
 	}
-	return answer(CaseInfo{c, p.Cases.Facts(c.Key)}), nil
+	return answer(CaseInfo{c, p.Cases.Facts(&c)}), nil
 }
 
 // orderCase makes the operation for an order. A case that cannot take it is a conflict, not a missing one.

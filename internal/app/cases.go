@@ -19,8 +19,17 @@ func (a *App) openCases(ctx context.Context, _ *config.Config) error {
 	checker := &cases.Checker{Resolver: a.resolver, Ways: a.ownWays, Relays: a.relays}
 	a.cases = cases.New(cases.Options{
 		Catalogues: cases.Catalogues{Lists: lists, Providers: a.providers}, Incidents: a.incidents.List, Check: checker.Check, Now: time.Now,
-	})
+		Listed: a.listings,
+	}.Scaled(a.opts.Speed))
 	return a.cases.Load(ctx, a.db, time.Now())
+}
+
+// listings are what the monitor of the blocklists has found. It begins with the first Run, after all is built.
+func (a *App) listings() (list []cases.Listed) {
+	for _, l := range a.lists.Status().Listed {
+		list = append(list, cases.Listed{List: l.List, Target: l.Target, Code: l.Code, Meaning: l.Meaning, Reason: l.Reason, Scope: l.Scope, Who: l.Who})
+	}
+	return list
 }
 
 // ownWays tells which names and addresses the egresses of this machine send with. Over a smarthost or a proxy somebody else's

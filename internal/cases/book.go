@@ -20,6 +20,8 @@ type Options struct {
 	// Incidents returns those that are followed, as incident.Book.List does.
 	Incidents func() []incident.Incident
 	Now       func() time.Time // wanted by Run
+	// Listed returns what the monitor of the blocklists has found; nil: there is none.
+	Listed func() []Listed
 	// Check looks at what has to be in order before anybody asks; nil: nothing is found out. It may take its time.
 	Check func(ctx context.Context, c *Case, open []incident.Incident) []Check
 	// Enough is how many refusals of a provider are a block even though no path to it is shut yet; default 3.
@@ -32,6 +34,18 @@ type Options struct {
 	Hold time.Duration
 	// Keep is how long a case that is over is kept at hand to be opened again; default 180 days. The database keeps it longer.
 	Keep time.Duration
+}
+
+// Scaled returns the Options with all times divided by speed, for a rehearsal. Speeds below 1 change nothing.
+func (o Options) Scaled(speed float64) Options {
+	if speed <= 1 {
+		return o
+	}
+	o = o.withDefaults()
+	for _, d := range []*time.Duration{&o.Confirm, &o.Recheck, &o.Hold, &o.Keep} {
+		*d = time.Duration(float64(*d) / speed)
+	}
+	return o
 }
 
 func (o Options) withDefaults() Options {
@@ -56,6 +70,8 @@ type Book struct {
 	byKey map[Key]*Case
 	db    *store.DB // set by Load
 	dirty map[int64]bool
+	// listed are the entries that the monitor knows, by list and target.
+	listed map[[2]string]Listed
 }
 
 // New makes an empty Book.
@@ -64,7 +80,7 @@ func New(opts Options) *Book {
 }
 
 // Facts returns what is known about the door of a case.
-func (b *Book) Facts(key Key) Facts { return b.opts.Facts(key) }
+func (b *Book) Facts(c *Case) Facts { return b.opts.Facts(c) }
 
 // Note tells the Book that an incident has news: Run looks at once. It fits incident.Options.OnEvent. The incident itself is read
 // from the list of all, by one goroutine: an event may be older than what that has seen.
@@ -79,8 +95,16 @@ func (b *Book) Note(incident.Event) {
 // looked is none either. A case whose incident is followed no more is over. One goroutine calls it at a time.
 func (b *Book) Tick(now time.Time) {
 	all := b.opts.Incidents()
+	var listed []Listed
+	if b.opts.Listed != nil {
+		listed = b.opts.Listed()
+	}
 	b.mu.Lock()
 	defer b.mu.Unlock()
+	b.listed = make(map[[2]string]Listed, len(listed))
+	for _, l := range listed {
+		b.listed[[2]string{l.List, l.Target}] = l
+	}
 	seen := make(map[int64]bool, len(all))
 	for n := range all {
 		seen[all[n].ID] = true
@@ -100,13 +124,14 @@ func (b *Book) Tick(now time.Time) {
 	}
 }
 
-// follow brings the cases of one incident up to date. Refusals for content or for a sender's domain have no door to knock at.
+// follow brings the cases of one incident up to date. Refusals for content or for a sender's domain have no door to knock at; a
+// listing of the domain has.
 func (b *Book) follow(i *incident.Incident, now time.Time) {
-	if i.Cause.Kind != incident.Reputation {
-		return
-	}
 	for n := range i.Listings {
 		b.followListing(i, &i.Listings[n], now)
+	}
+	if i.Cause.Kind != incident.Reputation {
+		return
 	}
 	for _, id := range blockers(i) {
 		b.followBlock(i, id, now)
@@ -128,6 +153,9 @@ func blockers(i *incident.Incident) (ids []provider.ID) {
 
 func (b *Book) followListing(i *incident.Incident, l *incident.ListEntry, now time.Time) {
 	key := Key{Listing, l.Name, place(l.Net)}
+	if i.Cause.Kind == incident.Sender {
+		key.Place = i.Cause.Place
+	}
 	if row := b.opts.List(l.Name); row != nil {
 		key.Name = row.ID
 	}
@@ -145,7 +173,11 @@ func (b *Book) followListing(i *incident.Incident, l *incident.ListEntry, now ti
 	if c = b.stand(key, now); c == nil {
 		return
 	}
-	b.know(c, i, About{Began: l.Since, URL: l.URL})
+	entry, found := b.listed[[2]string{key.Name, key.Place}]
+	if !found {
+		entry = c.About.Listed
+	}
+	b.know(c, i, About{Began: l.Since, URL: l.URL, Listed: entry})
 	b.judge(c, now)
 }
 
@@ -278,7 +310,7 @@ func (b *Book) know(c *Case, i *incident.Incident, about About) {
 func same(a, b *About) bool {
 	return a.Incident == b.Incident && a.Shut == b.Shut && a.Range == b.Range && a.Began.Equal(b.Began) && a.Reply == b.Reply &&
 		a.URL == b.URL && slices.Equal(a.Addresses, b.Addresses) && slices.Equal(a.Egresses, b.Egresses) && slices.Equal(a.Senders, b.Senders) &&
-		a.Refused == b.Refused
+		a.Refused == b.Refused && a.Listed == b.Listed
 }
 
 // ours returns the addresses that a case is about: the one that is listed, or those of ours within what is.
@@ -311,7 +343,7 @@ func (b *Book) judge(c *Case, now time.Time) {
 		b.end(c, now, "cases.event.nothing_seen")
 		return
 	}
-	facts := b.opts.Facts(c.Key)
+	facts := b.opts.Facts(c)
 	state, due := Open, time.Time{}
 	req := c.lastRequest()
 	switch {

@@ -262,10 +262,30 @@ func TestAnIncidentAboutContentMakesNoCase(t *testing.T) {
 	w := newWorld(t)
 	i := gmo()
 	i.Cause = incident.Cause{Kind: incident.Content, Place: "example.jp"}
+	i.Listings = nil // they are of addresses, or of a sender domain
 	w.see(0, i)
 	if n := len(w.book.List()); n != 0 {
 		t.Errorf("%d cases", n)
 	}
+}
+
+func TestAListedDomainHasACaseOfItsOwn(t *testing.T) {
+	w := newWorld(t)
+	opts := w.options()
+	opts.Listed = func() []Listed {
+		return []Listed{{List: "spamhaus-dbl", Target: "example.jp", Code: "127.0.1.2", Scope: "domain", Who: Owner, Reason: "https://check.spamhaus.org/"}}
+	}
+	w.book = New(opts)
+	i := incident.Incident{ID: 1, Cause: incident.Cause{Kind: incident.Sender, Place: "example.jp"}, State: incident.Open, Began: start,
+		Listings: []incident.ListEntry{{Name: "dbl.spamhaus.org", Net: "invalid Prefix", Since: start}}}
+	w.see(0, i)
+	c := w.wants("spamhaus-dbl", Open)
+	if c.Key.Place != "example.jp" || c.About.Listed.Code != "127.0.1.2" || len(c.About.Addresses) != 0 {
+		t.Errorf("%+v", c)
+	}
+	i.Listings[0].Until = start.Add(time.Hour)
+	w.see(time.Hour, i)
+	w.wants("spamhaus-dbl", Over)
 }
 
 func TestWhatAPersonOpensAgainIsHeldForAWhile(t *testing.T) {

@@ -25,6 +25,7 @@ package cases
 import (
 	"net/netip"
 	"slices"
+	"strings"
 	"time"
 )
 
@@ -91,6 +92,19 @@ type About struct {
 	Reply     string       `json:"reply,omitempty"` // a refusal, whole
 	URL       string       `json:"url,omitempty"`   // that the reply or the list names
 	Shut      bool         `json:"shut,omitempty"`  // a path to the provider is shut
+	Listed    Listed       `json:"listed,omitzero"` // of a listing: what the monitor of the blocklists found
+}
+
+// Listed is what a list says about an entry, which tells more than the name of the list: an entry of Spamhaus ZEN is one of the SBL
+// or of the PBL by its code alone.
+type Listed struct {
+	List    string `json:"list"`   // id in the catalogue
+	Target  string `json:"target"` // address or domain
+	Code    string `json:"code,omitempty"`
+	Meaning string `json:"meaning,omitempty"` // the catalogue's words
+	Reason  string `json:"reason,omitempty"`  // the list's own
+	Scope   string `json:"scope,omitempty"`   // ip, range, asn, domain
+	Who     string `json:"who,omitempty"`     // may ask, by the code
 }
 
 // Request is that a person has asked.
@@ -125,6 +139,15 @@ const (
 	maxTimeline  = 100
 	maxNote      = 2000 // octets
 )
+
+// domain tells whether the case is about a listed domain rather than an address or a network.
+func (c *Case) domain() bool {
+	if c.Key.Kind != Listing || strings.Contains(c.Key.Place, "/") {
+		return false
+	}
+	_, err := netip.ParseAddr(c.Key.Place)
+	return err != nil
+}
 
 // Standing tells whether a case is not over.
 func (c *Case) Standing() bool { return c.State != Over }

@@ -62,9 +62,12 @@ type Checker struct {
 	Relays func() []netip.Prefix
 }
 
-// Check makes all checks. open are the incidents that are followed; one for content or for a sender that is not closed says that
-// the cause has not stopped.
+// Check makes all checks. open are the incidents that are followed; one for content that is not closed says that the cause has
+// not stopped.
 func (k *Checker) Check(ctx context.Context, c *Case, open []incident.Incident) []Check {
+	if c.domain() {
+		return []Check{cause(c, open)}
+	}
 	addrs := c.About.Addresses
 	if len(addrs) == 0 {
 		addrs = k.sources(c)
@@ -258,7 +261,7 @@ func (k *Checker) relay() Check {
 // the receivers blame the network.
 func cause(c *Case, open []incident.Incident) Check {
 	for n := range open {
-		if i := &open[n]; i.Cause.Kind != incident.Reputation && i.State != incident.Closed {
+		if i := &open[n]; i.Cause.Kind == incident.Content && i.State != incident.Closed {
 			return check(CheckCause, Bad, "domain", i.Cause.Place, "refused", fmt.Sprint(i.Counts.Refused))
 		}
 	}

@@ -52,11 +52,11 @@ type Catalogues struct {
 }
 
 // Facts returns what is known about the door of a case.
-func (k *Catalogues) Facts(key Key) Facts {
-	if key.Kind == Listing {
-		return k.listing(key)
+func (k *Catalogues) Facts(c *Case) Facts {
+	if c.Key.Kind == Listing {
+		return k.listing(c.Key, &c.About.Listed)
 	}
-	return k.block(key.Name)
+	return k.block(c.Key.Name)
 }
 
 // List finds the row of a list by what somebody calls it: its id, its zone, or its name.
@@ -88,14 +88,14 @@ func slug(name string) string {
 	}, strings.ToLower(name))
 }
 
-func (k *Catalogues) listing(key Key) Facts {
+func (k *Catalogues) listing(key Key, entry *Listed) Facts {
 	l := k.List(key.Name)
 	if l == nil {
 		return Facts{Name: key.Name, Term: ownTerm}
 	}
 	d := &l.Delist
 	f := Facts{
-		Known: true, Name: l.Name, Who: whoMay(l, key.Place), Form: d.Method, Also: d.Advice, Expiry: d.Expiry, Pay: d.Pay,
+		Known: true, Name: l.Name, Who: whoMay(l, key.Place, entry), Form: d.Method, Also: d.Advice, Expiry: d.Expiry, Pay: d.Pay,
 		Pages: links(d.URL), Term: time.Duration(d.Hours) * time.Hour, Confidence: l.About.Confidence, Date: l.About.Seen,
 	}
 	return f.finish(d.URL)
@@ -116,21 +116,22 @@ func (f Facts) finish(url string) Facts {
 // whoMay says who may ask a list. Where the return code decides (an entry of the SBL is the network owner's, one of the PBL can be
 // excluded by whoever runs the address), one name of the list is not enough to tell. An entry for a range is the network owner's,
 // unless the list is one of policy, which single addresses are taken out of.
-func whoMay(l *dnsbl.List, place string) string {
+func whoMay(l *dnsbl.List, place string, entry *Listed) string {
 	policy := false
 	for _, c := range l.Entries.Codes {
 		if c.State != "" {
 			continue
 		}
-		if c.Who != "" && c.Who != l.Delist.Who {
+		if c.Who != "" && c.Who != l.Delist.Who && entry.Who == "" {
 			return Depends
 		}
 		policy = policy || c.Severity == dnsbl.Policy
 	}
-	if l.Delist.Who == Owner && !policy && isRange(place) {
+	who := or(entry.Who, l.Delist.Who)
+	if who == Owner && !policy && (isRange(place) || entry.Scope == string(dnsbl.ScopeRange) || entry.Scope == string(dnsbl.ScopeASN)) {
 		return Network
 	}
-	return l.Delist.Who
+	return who
 }
 
 // isRange tells whether a place is a network of more than one address; of IPv6, more than the /64 that one host has.

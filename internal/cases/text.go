@@ -43,6 +43,9 @@ func (w *letter) gap() { w.b.WriteByte('\n') }
 
 // address is the one of ours that the letter is about: a network that is listed is not our server.
 func (w *letter) address() string {
+	if w.c.domain() {
+		return w.c.Key.Place
+	}
 	if len(w.c.About.Addresses) == 0 {
 		for _, k := range w.c.Checks { // the refusals do not name it, the settings do
 			if k.Name == CheckPTR && k.Args["ip"] != "" {
@@ -67,7 +70,11 @@ func (w *letter) write() {
 	w.gap()
 	w.line("cases.letter.hello")
 	w.gap()
-	w.line("cases.letter.begin."+kind, "address", w.address(), "name", w.f.Name, "place", w.c.Key.Place)
+	begin := kind
+	if w.c.domain() {
+		begin = "domain"
+	}
+	w.line("cases.letter.begin."+begin, "address", w.address(), "name", w.f.Name, "place", w.c.Key.Place)
 	w.gap()
 	w.evidence()
 	w.gap()
@@ -91,6 +98,9 @@ func (w *letter) evidence() {
 	}
 	if page := w.page(); page != "" {
 		w.line("cases.letter.page", "url", page)
+	}
+	if entry := strings.Join(nonEmpty(a.Listed.Code, a.Listed.Reason), "; "); entry != "" {
+		w.line("cases.letter.entry", "value", entry)
 	}
 	if a.Reply != "" {
 		w.line("cases.letter.reply")

@@ -34,6 +34,7 @@ func all(t *testing.T) (list []Case) {
 		for _, l := range k.Lists.For(kind, true) {
 			add(Key{Listing, l.ID, "192.0.2.7"})
 			add(Key{Listing, l.ID, "192.0.2.0/24"})
+			add(Key{Listing, l.ID, "example.jp"})
 		}
 	}
 	for _, r := range k.Providers.All() {
@@ -60,7 +61,7 @@ func TestEveryListAndProviderHasItsWordsAndItsLetterInBothLanguages(t *testing.T
 	}
 	for n := range cases {
 		c := &cases[n]
-		f := k.Facts(c.Key)
+		f := k.Facts(c)
 		if f.Name == "" || f.Term <= 0 {
 			t.Errorf("%+v: %+v", c.Key, f)
 		}
@@ -101,20 +102,43 @@ func TestWhoMayAsk(t *testing.T) {
 		"a provider that is not in the catalogue": {Key{Block, "example.net", "192.0.2.0/24"}, ""},
 	} {
 		t.Run(name, func(t *testing.T) {
-			if f := k.Facts(c.key); f.Who != c.want {
+			if f := k.Facts(&Case{Key: c.key}); f.Who != c.want {
 				t.Errorf("%q, want %q: %+v", f.Who, c.want, f)
 			}
 		})
 	}
-	if f := k.Facts(Key{Listing, "uceprotect-1", "192.0.2.7"}); f.Pay == "" {
+	if f := k.Facts(&Case{Key: Key{Listing, "uceprotect-1", "192.0.2.7"}}); f.Pay == "" {
 		t.Error("that money is asked for is not said")
+	}
+}
+
+func TestTheCodeOfAnEntryTellsWhoMayAsk(t *testing.T) {
+	k := catalogues(t)
+	for name, c := range map[string]struct {
+		listed Listed
+		want   string
+	}{
+		"SBL in ZEN":            {Listed{Code: "127.0.0.2", Who: Network, Scope: "ip"}, Network},
+		"PBL in ZEN":            {Listed{Code: "127.0.0.10", Who: Owner, Scope: "range"}, Owner},
+		"not seen by ourselves": {Listed{}, Depends},
+	} {
+		t.Run(name, func(t *testing.T) {
+			got := k.Facts(&Case{Key: Key{Listing, "spamhaus-zen", "192.0.2.7"}, About: About{Listed: c.listed}})
+			if got.Who != c.want {
+				t.Errorf("%q, want %q", got.Who, c.want)
+			}
+		})
+	}
+	barracuda := Case{Key: Key{Listing, "barracuda-brbl", "192.0.2.7"}, About: About{Listed: Listed{Who: Owner, Scope: "range"}}}
+	if got := k.Facts(&barracuda); got.Who != Network {
+		t.Errorf("an entry for a range: %q", got.Who)
 	}
 }
 
 func TestALetterHoldsWhatIsKnownAndNoMore(t *testing.T) {
 	k := catalogues(t)
 	key := Key{Listing, "spamhaus-sbl", "192.0.2.0/24"}
-	f := k.Facts(key)
+	f := k.Facts(&Case{Key: key})
 	c := Case{Key: key, About: About{Began: start, Addresses: []netip.Addr{own}}, Checks: []Check{{CheckPTR, Bad, nil}, {CheckHELO, OK, map[string]string{"helo": "mail.example.jp"}}}}
 	text := c.Text(i18n.EN, &f, time.FixedZone("JST", 9*3600))
 	for _, want := range []string{"192.0.2.7", "192.0.2.0/24", "2019-04-15 18:00:00 +09:00", "EHLO name: mail.example.jp", "[What the cause was", "customer in your network"} {

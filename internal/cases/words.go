@@ -58,8 +58,10 @@ func (s *speaker) title() string {
 // next says what to do now.
 func (s *speaker) next() string {
 	switch {
-	case s.c.State == Ready && s.f.Who == Network, s.c.State == Ready && s.f.Who == Depends:
-		return s.text("cases.next.ready_"+s.f.Who, "id", s.c.ID)
+	case s.c.State == Ready && s.f.Who == Network:
+		return s.text("cases.next.ready_network", "id", s.c.ID)
+	case s.c.State == Ready && s.f.Who == Depends:
+		return s.text("cases.next.ready_depends", "id", s.c.ID)
 	case s.c.State == Open && len(s.c.Checks) == 0:
 		return s.text("cases.next.unchecked")
 	}
@@ -79,6 +81,7 @@ func (s *speaker) door() []string {
 			list = append(list, s.text(key, "value", value))
 		}
 	}
+	add("cases.door.entry", strings.Join(nonEmpty(s.c.About.Listed.Code, s.c.About.Listed.Meaning, s.c.About.Listed.Reason), "; "))
 	add("cases.door.terms", f.Terms)
 	add("cases.door.where", strings.Join(f.Pages, " "))
 	if len(f.Pages) == 0 || strings.Contains(f.Contact, "@") {
