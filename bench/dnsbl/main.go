@@ -28,6 +28,7 @@ func main() {
 	b := bench{}
 	flag.IntVar(&b.bits, "bits", 17, "length of the range")
 	flag.IntVar(&b.lists, "lists", 15, "number of lists")
+	flag.StringVar(&b.ukai, "ukai", "", "the program to measure; empty: the one of this tree")
 	runs := flag.Int("runs", 3, "runs of each")
 	drop := flag.Int("drop", 10, "percent of the datagrams that are dropped in the last run; 0: no such run")
 	flag.Parse()
@@ -54,9 +55,11 @@ func (b *bench) run(runs, drop int) error {
 	if err := os.Chmod(b.dir, 0o755); err != nil { //nolint:gosec // rbldnsd reads it as another user
 		return err
 	}
-	b.ukai = filepath.Join(b.dir, "ukai")
-	if out, err := exec.Command("go", "build", "-o", b.ukai, "./cmd/ukai").CombinedOutput(); err != nil {
-		return fmt.Errorf("build: %w: %s", err, out)
+	if b.ukai == "" {
+		b.ukai = filepath.Join(b.dir, "ukai")
+		if out, err := exec.Command("go", "build", "-o", b.ukai, "./cmd/ukai").CombinedOutput(); err != nil {
+			return fmt.Errorf("build: %w: %s", err, out)
+		}
 	}
 	port, stop, err := b.server()
 	if err != nil {

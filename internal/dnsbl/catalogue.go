@@ -56,7 +56,10 @@ var load = sync.OnceValues(func() (*Catalogue, error) {
 	if err != nil {
 		return nil, err
 	}
-	return c, c.finish(nil)
+	if err := c.finish(nil); err != nil {
+		return nil, err
+	}
+	return c, nil
 })
 
 // Load returns the embedded catalogue. It fails only when that is broken, which a test rules out.
@@ -101,7 +104,10 @@ func Parse(name string, text []byte) (*Catalogue, error) {
 	if err != nil {
 		return nil, err
 	}
-	return c, c.finish(base)
+	if err := c.finish(base); err != nil {
+		return nil, err
+	}
+	return c, nil
 }
 
 func parse(name string, text []byte) (*Catalogue, error) {
@@ -113,7 +119,10 @@ func parse(name string, text []byte) (*Catalogue, error) {
 	}
 	k := checker{name: name, lines: strings.Split(string(text), "\n")}
 	k.catalogue(c)
-	return c, errors.Join(k.errs...)
+	if len(k.errs) > 0 {
+		return nil, errors.Join(k.errs...)
+	}
+	return c, nil
 }
 
 // finish takes over from the embedded catalogue what the file wants or does not say, and hands out the keys.

@@ -104,7 +104,7 @@ func (e *Engine) examine(ctx context.Context, l *List, k Kind) Health {
 	listed, unlisted := l.testNames(k)
 	if l.Test.None {
 		h.Untested = true
-	} else if a := e.probe(ctx, l, k, listed); !e.passes(l, &a) {
+	} else if a := e.probe(ctx, l, k, listed); !passes(&a) {
 		e.sick(&h, &a, WhyNoTestEntry)
 		if len(a.Codes) > 0 {
 			h.Reason = e.reason(ctx, l, listed, &e.tests)
@@ -134,7 +134,7 @@ func (e *Engine) attribute(ctx context.Context, h Health) Health {
 
 // passes tells whether the answer for an entry that must be listed will do: any code in 127.0.0.0/8 that is not an error. Some
 // lists use one for it that means nothing else.
-func (e *Engine) passes(l *List, a *Answer) bool {
+func passes(a *Answer) bool {
 	if a.State == Listed || a.State == Clean && len(a.Codes) > 0 {
 		return true
 	}

@@ -126,7 +126,7 @@ func (e *Engine) extent(ctx context.Context, a *Answer, within netip.Prefix, lef
 	near := netip.PrefixFrom(ip, bits).Masked()
 	proof := Evidence{Zone: a.List.Shown(), Text: a.Meaning}
 	if within.Bits() < near.Bits() {
-		far := spread(within, near, farAll, e.opts.Seed)
+		far := spread(within, near, e.opts.Seed)
 		order(far)
 		listed, asked := e.sample(ctx, a.List, far[:min(farFirst, len(far))], left)
 		if listed == asked && asked > 0 {

@@ -45,9 +45,9 @@ func shift(ip netip.Addr, steps int) (netip.Addr, bool) {
 	return netip.AddrFrom16(a), true
 }
 
-// spread returns n addresses of a range, one from each of n equal parts, none of them in except. The same seed and range give
+// spread returns farAll addresses of a range, one from each of as many equal parts, none of them in except. The same seed and range give
 // the same addresses. What an entry for the whole range covers shows in every one of them; of what covers a part, in its part.
-func spread(p netip.Prefix, except netip.Prefix, n int, seed uint64) []netip.Addr {
+func spread(p, except netip.Prefix, seed uint64) []netip.Addr {
 	h := fnv.New64a()
 	_, _ = h.Write([]byte(p.String()))
 	rng := rand.New(rand.NewPCG(seed, h.Sum64()))
@@ -56,7 +56,7 @@ func spread(p netip.Prefix, except netip.Prefix, n int, seed uint64) []netip.Add
 		free = max(0, step6-p.Bits())
 	}
 	size := uint64(1) << min(free, 32)
-	n = int(min(uint64(n), size))
+	n := int(min(farAll, size))
 	var list []netip.Addr
 	for i := range n {
 		from, to := size*uint64(i)/uint64(n), size*uint64(i+1)/uint64(n)

@@ -198,7 +198,7 @@ func (s *sweep) samples(ctx context.Context, lists []*List) {
 		return
 	}
 	left := s.e.opts.Samples
-	pick := spread(s.f.Within, netip.Prefix{}, farAll, s.e.opts.Seed)
+	pick := spread(s.f.Within, netip.Prefix{}, s.e.opts.Seed)
 	order(pick)
 	state := make([]Answer, len(lists))
 	s.e.each(len(lists), func(i int) { state[i] = s.e.Ask(ctx, lists[i], Target{IP: pick[0]}) })

@@ -75,7 +75,7 @@ func TestTheNamesThatAreAsked(t *testing.T) {
 func TestSamplesAreTheSameForTheSameSeedAndLieInTheirParts(t *testing.T) {
 	for _, s := range []string{"153.122.0.0/17", "192.0.2.0/24", "192.0.2.0/30", "2001:db8::/48", "2001:db8::/64"} {
 		p := netip.MustParsePrefix(s)
-		a, b, c := spread(p, netip.Prefix{}, 8, 1), spread(p, netip.Prefix{}, 8, 1), spread(p, netip.Prefix{}, 8, 2)
+		a, b, c := spread(p, netip.Prefix{}, 1), spread(p, netip.Prefix{}, 1), spread(p, netip.Prefix{}, 2)
 		seen := map[netip.Addr]bool{}
 		same := true
 		for i := range a {
@@ -90,7 +90,7 @@ func TestSamplesAreTheSameForTheSameSeedAndLieInTheirParts(t *testing.T) {
 		}
 	}
 	own := netip.MustParsePrefix("153.122.10.0/24")
-	for _, ip := range spread(netip.MustParsePrefix("153.122.10.0/23"), own, 8, 3) {
+	for _, ip := range spread(netip.MustParsePrefix("153.122.10.0/23"), own, 3) {
 		if own.Contains(ip) {
 			t.Errorf("%s lies in what was to be left out", ip)
 		}
