@@ -66,7 +66,6 @@ func (b *bench) run(runs, drop int) error {
 		return err
 	}
 	defer stop()
-	var ratios []float64
 	for i := range runs {
 		perf, err := b.dnsperf(port)
 		if err != nil {
@@ -76,7 +75,6 @@ func (b *bench) run(runs, drop int) error {
 		if err != nil {
 			return err
 		}
-		ratios = append(ratios, own.rate/perf)
 		fmt.Printf("run %d: dnsperf %.0f/s, ukai %.0f/s (%.0f%%), %d MB, %d wrong of %d\n", i+1, perf, own.rate, 100*own.rate/perf, own.megabytes, own.wrong, own.checked)
 	}
 	if drop == 0 {
