@@ -76,6 +76,7 @@ func newRoot(e *env) *cobra.Command {
 		newQueue(e),
 		newTrace(e),
 		newIncident(e),
+		newNotify(e),
 		newCase(e),
 		newPath(e),
 		newSuppressed(e),

@@ -33,6 +33,7 @@ func (k *checker) all() {
 	k.dkim()
 	k.reports()
 	k.watch()
+	k.notify()
 	k.lists()
 }
 

@@ -46,6 +46,7 @@ type Config struct {
 	Reports     Reports     `toml:"reports"`
 	Suppression Suppression `toml:"suppression"`
 	Watch       Watch       `toml:"watch"`
+	Notify      Notify      `toml:"notify"`
 	Lists       Lists       `toml:"lists"`
 }
 

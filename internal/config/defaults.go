@@ -34,7 +34,7 @@ func base() *Config {
 			},
 			Lifetime: 5 * day, DelayWarning: 4 * time.Hour, MinFree: 512 << 20, Keep: 30 * day,
 		},
-		Reports: defaultReports(), Suppression: defaultSuppression(), Lists: defaultLists(),
+		Reports: defaultReports(), Suppression: defaultSuppression(), Lists: defaultLists(), Notify: defaultNotify(),
 	}
 }
 
@@ -53,6 +53,7 @@ func (c *Config) settle() {
 		c.Egresses[i].settle(c.Limits.OutConnections)
 	}
 	c.Watch.settle()
+	c.Notify.settle()
 	if len(c.Pools) > 0 {
 		return
 	}

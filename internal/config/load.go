@@ -62,6 +62,7 @@ func (c *Config) resolve(dir string) {
 		names = append(names, &c.DKIM[i].Key)
 	}
 	names = append(names, c.Watch.files()...)
+	names = append(names, c.Notify.files()...)
 	names = append(names, c.Lists.files()...)
 	for _, name := range names {
 		if *name != "" && !filepath.IsAbs(*name) {

@@ -57,8 +57,8 @@ func (p *problems) add(path string, what *i18n.Error) {
 	p.addAt(at, path, what)
 }
 
-// password finds one in a line, however broken the line is: what is shown of the file ends up in logs and in questions to others.
-var password = regexp.MustCompile(`(?i)(password["']?\s*=\s*)("[^"]*"?|'[^']*'?|[^\s,}#]+)`)
+// password finds one in a line, or another secret, however broken the line is: what is shown of the file ends up in logs and in questions to others.
+var password = regexp.MustCompile(`(?i)((?:password|token|url)["']?\s*=\s*)("[^"]*"?|'[^']*'?|[^\s,}#]+)`)
 
 func (p *problems) addAt(at place, path string, what *i18n.Error) {
 	problem := Problem{File: p.file, Line: at.line, Col: at.col, Key: withoutIndexes(path), what: what}

@@ -82,7 +82,9 @@ func (n *Notifier) signed(m *Notice, lines ...string) *Notice {
 	return m
 }
 
-func command(what string, id int64) string { return "ukai incident " + what + " " + strconv.FormatInt(id, 10) }
+func command(what string, id int64) string {
+	return "ukai incident " + what + " " + strconv.FormatInt(id, 10)
+}
 
 // when writes a time as short as it can be told apart, on the wall clock of the quiet hours.
 func (n *Notifier) when(t, now time.Time) string {
