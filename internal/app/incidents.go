@@ -38,7 +38,15 @@ func (a *App) happened(e incident.Event) {
 // setNetworks notes the network of each egress whose address is known.
 func (a *App) setNetworks(cfg *config.Config) {
 	networks := make(map[string]string)
+	for i := range cfg.Egresses { // how the world sees those that send from a private address, or from no stated one
+		if e := &cfg.Egresses[i]; e.Kind == config.Direct && len(cfg.Lists.Addresses) > 0 {
+			networks[e.Name] = neighbourhood(cfg.Lists.Addresses[0]).String()
+		}
+	}
 	for name, src := range sources(cfg) {
+		if networks[name] != "" && !public(src.Addrs[0]) {
+			continue
+		}
 		if len(src.Networks) > 0 {
 			networks[name] = src.Networks[0].String()
 			continue

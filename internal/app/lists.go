@@ -37,7 +37,7 @@ func (a *App) listsOptions(cfg *config.Config) (watch.ListsOptions, error) {
 		e := &cfg.Egresses[i]
 		switch e.Kind {
 		case config.Direct:
-			seen := slices.DeleteFunc(slices.Clone(e.Source), func(ip netip.Addr) bool { return !ip.IsGlobalUnicast() || ip.IsPrivate() })
+			seen := slices.DeleteFunc(slices.Clone(e.Source), func(ip netip.Addr) bool { return !public(ip) })
 			for _, ip := range seen {
 				o.Addresses[ip] = append(o.Addresses[ip], e.Name)
 			}
@@ -62,6 +62,9 @@ func (a *App) listsOptions(cfg *config.Config) (watch.ListsOptions, error) {
 	o.Catalogue, err = cfg.Lists.LoadCatalogue()
 	return o, err
 }
+
+// public tells whether the world can see an address.
+func public(ip netip.Addr) bool { return ip.IsGlobalUnicast() && !ip.IsPrivate() }
 
 // signed returns the domains that keys sign for, and those that egresses are kept for.
 func signed(cfg *config.Config) (all []string) {

@@ -85,6 +85,9 @@ func (s *story) moved(c *health.Change) {
 	s.uses(p.Egress)
 	at := slices.Index(s.Shut, p)
 	shut := c.To != health.Healthy && c.To != health.Suspect
+	if c.Why == "health.why.standing_ended" && s.provider(p.Provider) == nil {
+		shut = false // its provider has refused nothing; the path waits for mail to probe with, and may wait for ever
+	}
 	switch {
 	case shut && at < 0 && len(s.Shut) < maxPaths:
 		s.Shut = append(s.Shut, p)

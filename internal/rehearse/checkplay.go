@@ -3,6 +3,8 @@ package rehearse
 import (
 	"slices"
 	"time"
+
+	"ukai/internal/dnsbl"
 )
 
 // The fates of a Stream.
@@ -53,6 +55,10 @@ func (c *checker) destinations() []string {
 
 func (c *checker) checkSteps() {
 	begins, _ := timeOfDay(c.s.Begins)
+	lists, err := dnsbl.Load()
+	if err != nil {
+		panic("bug: " + err.Error())
+	}
 	last := time.Duration(0)
 	seen := map[string]bool{}
 	for i := range c.s.Steps {
@@ -72,6 +78,12 @@ func (c *checker) checkSteps() {
 		last = max(last, st.at)
 		for n := range st.Rules {
 			c.checkRule(p+".rule["+itoa(n)+"]", &st.Rules[n])
+		}
+		for n := range st.List {
+			c.checkListing(p+".list["+itoa(n)+"]", &st.List[n], lists)
+		}
+		for n := range st.Delist {
+			c.checkListing(p+".delist["+itoa(n)+"]", &st.Delist[n], lists)
 		}
 		for n, name := range st.Forgive {
 			c.choice(p+".forgive["+itoa(n)+"]", name, c.receivers())

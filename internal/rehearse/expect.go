@@ -36,7 +36,28 @@ var measures = map[string]func(r *Report) float64{
 	"blocked_share":           func(r *Report) float64 { return r.BlockedShare },
 	"blocked_paths":           func(r *Report) float64 { return float64(len(r.Paths)) },
 	"returned":                func(r *Report) float64 { return number(r.Returned) },
+	"incidents":               func(r *Report) float64 { return float64(len(r.Incidents)) },
+	"incidents_open":          func(r *Report) float64 { return float64(openIncidents(r)) },
+	"incident_delay_max":      incidentDelay,
 	"time_to_return":          func(r *Report) float64 { return r.TimeToReturn },
+}
+
+// openIncidents counts those that are not over.
+func openIncidents(r *Report) (n int) {
+	for i := range r.Incidents {
+		if r.Incidents[i].Closed == 0 {
+			n++
+		}
+	}
+	return n
+}
+
+// incidentDelay returns the longest time from the third refusal to the first word of an incident.
+func incidentDelay(r *Report) (most float64) {
+	for i := range r.Incidents {
+		most = max(most, r.Incidents[i].Delay)
+	}
+	return most
 }
 
 func number(b bool) float64 {

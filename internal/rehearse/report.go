@@ -26,13 +26,15 @@ type Report struct {
 	Returned bool `json:"returned"`
 	// TimeToReturn is the longest time from the end of a provider's refusals until the preferred path to it was healthy.
 	TimeToReturn float64 `json:"time_to_return_ms"`
-	Paths        []Path  `json:"paths"`      // that were shut
-	Complaints   int     `json:"complaints"` // what receivers found to be against the protocol
-	Steps        []Entry `json:"steps"`
-	Speed        float64 `json:"speed"` // of the story: seconds of it in a real one
-	Wall         float64 `json:"wall_ms"`
-	Example      string  `json:"example,omitempty"`  // Message-ID of a message that took a detour, for ukai trace
-	Settings     string  `json:"settings,omitempty"` // of a ukai on the data directory, when that was kept
+	Paths        []Path  `json:"paths"` // that were shut
+	// Incidents are those that ukai told of.
+	Incidents  []Incident `json:"incidents"`
+	Complaints int        `json:"complaints"` // what receivers found to be against the protocol
+	Steps      []Entry    `json:"steps"`
+	Speed      float64    `json:"speed"` // of the story: seconds of it in a real one
+	Wall       float64    `json:"wall_ms"`
+	Example    string     `json:"example,omitempty"`  // Message-ID of a message that took a detour, for ukai trace
+	Settings   string     `json:"settings,omitempty"` // of a ukai on the data directory, when that was kept
 }
 
 // Messages are the messages of the traffic by what became of them; each has one recipient. The first is the sum of the next four.

@@ -130,6 +130,9 @@ type Step struct {
 	// Rules replace what an earlier step had its provider do; Forgive takes that back.
 	Rules   []Rule   `toml:"rule"`
 	Forgive []string `toml:"forgive"`
+	// List enters addresses into DNS blocklists, Delist takes them out.
+	List   []Listing `toml:"list"`
+	Delist []Listing `toml:"delist"`
 	// Down and Up name providers, smarthosts and relays that go off the net or come back.
 	Down []string `toml:"down"`
 	Up   []string `toml:"up"`

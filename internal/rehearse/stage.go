@@ -47,13 +47,17 @@ func (st *stage) setUp(ctx context.Context, dir string, fail func(error)) error 
 		pool.Egresses = append(pool.Egresses, e.Name)
 	}
 	cfg.Pools = []config.Pool{pool}
+	if err := st.watchLists(dir, cfg); err != nil {
+		return err
+	}
 	n, err := newNode("ukai", dir, cfg, fail)
 	if err != nil {
 		return err
 	}
 	st.main = n
 	st.nodes = append(st.nodes, n)
-	n.opts.OnChange, n.opts.OnOutcome = st.watch.changed, st.watch.attempted
+	n.opts.OnChange, n.opts.OnOutcome, n.opts.OnIncident = st.watch.changed, st.watch.attempted, st.watch.opened
+	n.opts.Speed = st.s.Speed
 	return n.start(ctx)
 }
 
@@ -145,6 +149,12 @@ func (st *stage) do(ctx context.Context, step *Step) error {
 	for _, name := range step.Forgive {
 		delete(st.current, name)
 		st.watch.forgave(name)
+	}
+	for i := range step.List {
+		st.enter(&step.List[i], true)
+	}
+	for i := range step.Delist {
+		st.enter(&step.Delist[i], false)
 	}
 	fresh := map[string][]Rule{}
 	for i := range step.Rules {

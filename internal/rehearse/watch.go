@@ -22,6 +22,9 @@ type watcher struct {
 	forgiven map[string]time.Time // when a provider's refusals ended
 	arrived  map[route]time.Time  // when mail arrived last
 	counts   map[string]*Counts   // by simulated provider
+	// refusals are the first of them, as many as make an incident.
+	refusals  []time.Time
+	incidents []told
 }
 
 // tried is the begin of an attempt over a path.
@@ -76,6 +79,9 @@ func (w *watcher) seen(e peersim.Event) {
 	switch {
 	case e.Rule != "":
 		c.Refused++
+		if len(w.refusals) < enoughRefusals {
+			w.refusals = append(w.refusals, e.At)
+		}
 		return
 	case source == w.preferred:
 		c.Direct++

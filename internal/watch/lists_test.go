@@ -12,6 +12,7 @@ import (
 	"testing/synctest"
 	"time"
 
+	"ukai/internal/classify"
 	"ukai/internal/dns"
 	"ukai/internal/dnsbl"
 	"ukai/internal/health"
@@ -131,6 +132,11 @@ func newStation(t *testing.T, o ListsOptions) *station {
 // start runs the monitor; within a bubble only.
 func (s *station) start() {
 	ctx, cancel := context.WithCancel(context.Background())
+	for _, egress := range []string{"direct", "second", "detour"} { // they have sent to both
+		for _, provider := range []string{"icloud", "google"} {
+			s.health.Observe(health.Evidence{At: time.Now(), Key: health.Key{Egress: egress, Provider: provider}, Verdict: classify.Verdict{Action: classify.Deliver}})
+		}
+	}
 	s.lists = NewLists(s.parts, s.opts)
 	done := make(chan struct{})
 	go func() {

@@ -111,11 +111,24 @@ func (l *Lists) raise(ctx context.Context, st *Listed, on bool) {
 	for _, name := range egresses {
 		s.Egress, s.Net = name, netip.Prefix{}
 		if len(st.Egresses) > 0 && (on || !l.elsewhere(name, st.List)) {
+			s.Providers = l.known(name, users)
 			l.parts.Health.SetStanding(s)
 		}
 		s.Net = netip.PrefixFrom(ip, ip.BitLen())
 		l.parts.Incidents.Listed(name, &s)
 	}
+}
+
+// known returns those of the providers that an egress has sent to. A path that no mail goes over must not be shut: nothing
+// would ever probe it. Should it be used one day, the first refusal shuts it, and that message takes the detour.
+func (l *Lists) known(egress string, providers []string) (known []string) {
+	now := time.Now()
+	for _, id := range providers {
+		if _, ok := l.parts.Health.Get(health.Key{Egress: egress, Provider: id}, now); ok {
+			known = append(known, id)
+		}
+	}
+	return known
 }
 
 // elsewhere tells whether an egress stands on a list with another of its addresses.
