@@ -3,14 +3,11 @@ package cases
 import (
 	"cmp"
 	"context"
-	"net/netip"
 	"slices"
-	"strings"
 	"sync"
 	"time"
 
 	"ukai/internal/incident"
-	"ukai/internal/provider"
 	"ukai/internal/store"
 )
 
@@ -70,13 +67,14 @@ type Book struct {
 	byKey map[Key]*Case
 	db    *store.DB // set by Load
 	dirty map[int64]bool
+	ids   map[string]string // of lists, by what they are called
 	// listed are the entries that the monitor knows, by list and target.
 	listed map[[2]string]Listed
 }
 
 // New makes an empty Book.
 func New(opts Options) *Book {
-	return &Book{opts: opts.withDefaults(), news: make(chan struct{}, 1), byKey: make(map[Key]*Case), dirty: make(map[int64]bool)}
+	return &Book{opts: opts.withDefaults(), news: make(chan struct{}, 1), byKey: make(map[Key]*Case), dirty: make(map[int64]bool), ids: make(map[string]string)}
 }
 
 // Facts returns what is known about the door of a case.
@@ -121,121 +119,6 @@ func (b *Book) Tick(now time.Time) {
 		default:
 			b.judge(c, now)
 		}
-	}
-}
-
-// follow brings the cases of one incident up to date. Refusals for content or for a sender's domain have no door to knock at; a
-// listing of the domain has.
-func (b *Book) follow(i *incident.Incident, now time.Time) {
-	for n := range i.Listings {
-		b.followListing(i, &i.Listings[n], now)
-	}
-	if i.Cause.Kind != incident.Reputation {
-		return
-	}
-	for _, id := range blockers(i) {
-		b.followBlock(i, id, now)
-	}
-}
-
-// blockers names the providers that refuse, or whose paths are shut.
-func blockers(i *incident.Incident) (ids []provider.ID) {
-	for n := range i.Providers {
-		ids = append(ids, i.Providers[n].ID)
-	}
-	for _, p := range i.Shut {
-		if !slices.Contains(ids, p.Provider) {
-			ids = append(ids, p.Provider)
-		}
-	}
-	return ids
-}
-
-func (b *Book) followListing(i *incident.Incident, l *incident.ListEntry, now time.Time) {
-	key := Key{Listing, l.Name, place(l.Net)}
-	if i.Cause.Kind == incident.Sender {
-		key.Place = i.Cause.Place
-	}
-	if row := b.opts.List(l.Name); row != nil {
-		key.Name = row.ID
-	}
-	stands := l.Standing() && i.State != incident.Closed
-	c := b.byKey[key]
-	switch {
-	case c == nil && !stands:
-		return
-	case !stands:
-		if c.Standing() && !c.Held && !l.Since.Before(c.About.Began) { // an older entry of the same list says nothing about this one
-			b.end(c, cmp.Or(l.Until, i.ClosedAt, now), endOf(l.Standing(), "cases.event.delisted"))
-		}
-		return
-	}
-	if c = b.stand(key, now); c == nil {
-		return
-	}
-	entry, found := b.listed[[2]string{key.Name, key.Place}]
-	if !found {
-		entry = c.About.Listed
-	}
-	b.know(c, i, About{Began: l.Since, URL: l.URL, Listed: entry})
-	b.judge(c, now)
-}
-
-// endOf chooses the sentence for the end of a case whose incident is closed: by a person if something still stands.
-func endOf(stands bool, key string) string {
-	if stands {
-		return "cases.event.incident_over"
-	}
-	return key
-}
-
-// place brings a net into the form that people write: one address is written without its length.
-func place(net string) string {
-	if p, err := netip.ParsePrefix(net); err == nil && p.IsSingleIP() {
-		return p.Addr().String()
-	}
-	return net
-}
-
-func (b *Book) followBlock(i *incident.Incident, id provider.ID, now time.Time) {
-	key := Key{Block, id, i.Cause.Place}
-	about := About{Began: i.Began}
-	for n := range i.Providers {
-		if p := &i.Providers[n]; p.ID == id {
-			about = About{Began: p.First, Last: p.Last, Refused: p.Refused, Reply: p.Reply, URL: p.URL}
-		}
-	}
-	about.Shut = slices.ContainsFunc(i.Shut, func(p incident.Path) bool { return p.Provider == id })
-	c := b.byKey[key]
-	closed := i.State == incident.Closed
-	if c == nil || c.State == Over {
-		// What was refused before the end of a case opens nothing: the provider has taken mail since.
-		news := c == nil || about.Last.After(c.Ended)
-		if closed || !about.Shut && (!news || about.Refused < b.opts.Enough) {
-			return
-		}
-		if !about.Shut && now.Sub(about.Last) >= b.opts.Confirm {
-			return
-		}
-		if c = b.stand(key, now); c == nil {
-			return
-		}
-		b.know(c, i, about)
-		b.judge(c, now)
-		return
-	}
-	wasShut := c.About.Shut
-	b.know(c, i, about)
-	switch {
-	case c.Held:
-		b.judge(c, now)
-	case closed:
-		b.end(c, cmp.Or(i.ClosedAt, now), endOf(about.Shut, "cases.event.taken"))
-	case wasShut && !about.Shut, !about.Shut && now.Sub(about.Last) >= b.opts.Confirm:
-		// A path becomes healthy by probes and by a share of the mail that grew: that is the confirmation.
-		b.end(c, now, "cases.event.taken")
-	default:
-		b.judge(c, now)
 	}
 }
 
@@ -289,44 +172,6 @@ func (b *Book) forgetOne() bool {
 	return oldest != nil
 }
 
-// know brings what is known about a case up to date.
-func (b *Book) know(c *Case, i *incident.Incident, about About) {
-	about.Incident, about.Range = i.ID, i.Blame == "range"
-	about.Addresses = ours(c.Key, i.Addresses)
-	about.Egresses = i.Egresses
-	for n, top := range i.Senders.List() {
-		if n == maxSenders {
-			break
-		}
-		about.Senders = append(about.Senders, top.Name)
-	}
-	if !same(&c.About, &about) {
-		b.dirty[c.ID] = true
-	}
-	c.About = about
-}
-
-// same tells whether there is nothing new to store. That the same provider has refused more mail is stored with the next news.
-func same(a, b *About) bool {
-	return a.Incident == b.Incident && a.Shut == b.Shut && a.Range == b.Range && a.Began.Equal(b.Began) && a.Reply == b.Reply &&
-		a.URL == b.URL && slices.Equal(a.Addresses, b.Addresses) && slices.Equal(a.Egresses, b.Egresses) && slices.Equal(a.Senders, b.Senders) &&
-		a.Refused == b.Refused && a.Listed == b.Listed
-}
-
-// ours returns the addresses that a case is about: the one that is listed, or those of ours within what is.
-func ours(key Key, all []netip.Addr) (list []netip.Addr) {
-	if ip, err := netip.ParseAddr(key.Place); err == nil {
-		return []netip.Addr{ip}
-	}
-	net, err := netip.ParsePrefix(key.Place)
-	for _, ip := range all {
-		if len(list) < maxAddresses && (err != nil || net.Contains(ip)) {
-			list = append(list, ip)
-		}
-	}
-	return list
-}
-
 // end closes a case.
 func (b *Book) end(c *Case, at time.Time, event string) {
 	if at.Before(c.Opened) {
@@ -343,17 +188,17 @@ func (b *Book) judge(c *Case, now time.Time) {
 		b.end(c, now, "cases.event.nothing_seen")
 		return
 	}
-	facts := b.opts.Facts(c)
+	who, term := b.opts.terms(c)
 	state, due := Open, time.Time{}
 	req := c.lastRequest()
 	switch {
-	case facts.Who == Wait:
-		state, due = Waiting, c.Opened.Add(facts.Term)
+	case who == Wait:
+		state, due = Waiting, c.Opened.Add(term)
 		for !due.After(now) { // it was seen to stand longer: look again as much later
-			due = due.Add(facts.Term)
+			due = due.Add(term)
 		}
 	case req != nil:
-		state, due = Asked, req.At.Add(facts.Term)
+		state, due = Asked, req.At.Add(term)
 		if !due.After(now) {
 			state = Again
 		}
@@ -388,88 +233,6 @@ func (b *Book) find(id int64) *Case {
 		}
 	}
 	return nil
-}
-
-// Order is what a person says about a case.
-type Order struct {
-	By    string
-	Note  string
-	Fixed string // what has been mended
-	At    time.Time
-}
-
-func short(s string) string {
-	s = strings.TrimSpace(s)
-	if len(s) > maxNote {
-		s = strings.ToValidUTF8(s[:maxNote], "")
-	}
-	return s
-}
-
-// Done notes that a person has asked. ok is false when there is no such case, or nothing to ask for: it is over, or nobody can.
-func (b *Book) Done(id int64, o Order) (ok bool) {
-	return b.order(id, func(c *Case) bool {
-		if c.State == Over || c.State == Waiting {
-			return false
-		}
-		if len(c.Requests) == maxRequests {
-			c.Requests = c.Requests[1:]
-		}
-		b.fixed(c, o)
-		c.Requests = append(c.Requests, Request{At: o.At, By: o.By, Note: short(o.Note)})
-		c.say(o.At, "cases.event.asked", "by", o.By, "note", short(o.Note))
-		b.judge(c, o.At)
-		return true
-	})
-}
-
-// Fixed notes what a person has mended. ok is false when there is no such case, it is over, or nothing was said.
-func (b *Book) Fixed(id int64, o Order) (ok bool) {
-	return b.order(id, func(c *Case) bool {
-		if c.State == Over || short(o.Fixed) == "" {
-			return false
-		}
-		b.fixed(c, o)
-		c.Checked = time.Time{} // it may be what was missing
-		return true
-	})
-}
-
-func (b *Book) fixed(c *Case, o Order) {
-	what := short(o.Fixed)
-	if what == "" {
-		return
-	}
-	if len(c.Fixes) == maxFixes {
-		c.Fixes = c.Fixes[1:]
-	}
-	c.Fixes = append(c.Fixes, Fix{At: o.At, By: o.By, What: what})
-	c.say(o.At, "cases.event.fixed", "by", o.By, "what", what)
-}
-
-// Reopen takes back that somebody has asked (the answer was no, or it was a mistake), or opens a case that is over. ok is false
-// when there is no such case, or it is open.
-func (b *Book) Reopen(id int64, o Order) (ok bool) {
-	return b.order(id, func(c *Case) bool {
-		if c.State != Over && c.lastRequest() == nil {
-			return false
-		}
-		over := c.State == Over
-		b.open(c, o.At, "cases.event.reopened_by", "by", o.By, "note", short(o.Note))
-		c.Held = over
-		return true
-	})
-}
-
-func (b *Book) order(id int64, f func(c *Case) bool) bool {
-	b.mu.Lock()
-	defer b.mu.Unlock()
-	c := b.find(id)
-	if c == nil || !f(c) {
-		return false
-	}
-	b.dirty[c.ID] = true
-	return true
 }
 
 // List returns the cases that are followed, newest first.

@@ -1,6 +1,8 @@
 package cases
 
 import (
+	"context"
+	"errors"
 	"log/slog"
 	"net/netip"
 	"path/filepath"
@@ -10,7 +12,6 @@ import (
 	"testing/synctest"
 	"time"
 
-	"context"
 	"ukai/internal/classify"
 	"ukai/internal/dnsbl"
 	"ukai/internal/incident"
@@ -354,7 +355,7 @@ func TestCasesOutliveARestart(t *testing.T) {
 	if err != nil || len(past) != 3 || past[0].ID != 3 {
 		t.Errorf("%+v, %v", past, err)
 	}
-	if _, err := w.book.Find(t.Context(), 77); err != ErrNone {
+	if _, err := w.book.Find(t.Context(), 77); !errors.Is(err, ErrNone) {
 		t.Errorf("%v", err)
 	}
 }
@@ -421,5 +422,23 @@ func TestTheNumberOfCasesIsBounded(t *testing.T) {
 	}
 	if c, _ = w.book.Find(t.Context(), c.ID); len(c.Requests) > maxRequests || len(c.Fixes) > maxFixes || len(c.Timeline) > maxTimeline {
 		t.Errorf("%d requests, %d fixes, %d lines", len(c.Requests), len(c.Fixes), len(c.Timeline))
+	}
+}
+
+func BenchmarkTickOfAThousandCases(b *testing.B) {
+	w := &world{now: start}
+	lists, _ := dnsbl.Load()
+	providers, _ := provider.Load()
+	w.book = New(Options{Catalogues: Catalogues{lists, providers}, Incidents: w.incidents})
+	for n := range 16 {
+		i := gmo()
+		i.ID, i.Cause.Place, i.Providers, i.Shut, i.Listings = int64(n+1), netip.PrefixFrom(netip.AddrFrom4([4]byte{10, 0, byte(n), 0}), 24).String(), nil, nil, nil
+		for k := range 64 {
+			i.Listings = append(i.Listings, incident.ListEntry{Name: "Spamhaus ZEN (SBL+CSS+XBL+PBL+DROP)", Net: netip.AddrFrom4([4]byte{10, 0, byte(n), byte(k)}).String() + "/32", Since: start})
+		}
+		w.all = append(w.all, i)
+	}
+	for b.Loop() {
+		w.book.Tick(start)
 	}
 }

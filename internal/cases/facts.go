@@ -45,6 +45,22 @@ type Facts struct {
 	Date       string `json:"date,omitempty"`
 }
 
+// terms returns what of the Facts decides about the state of a case: who may ask, and after how long to look again.
+func (k *Catalogues) terms(c *Case) (who string, term time.Duration) {
+	if c.Key.Kind == Block {
+		f := k.block(c.Key.Name)
+		return f.Who, f.Term
+	}
+	l := k.Lists.List(c.Key.Name) // the key holds the id
+	if l == nil {
+		return "", ownTerm
+	}
+	if term = time.Duration(l.Delist.Hours) * time.Hour; term == 0 {
+		term = ownTerm
+	}
+	return whoMay(l, c.Key.Place, &c.About.Listed), term
+}
+
 // Catalogues are where facts come from.
 type Catalogues struct {
 	Lists     *dnsbl.Catalogue

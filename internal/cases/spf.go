@@ -45,15 +45,15 @@ func named(record string, ip netip.Addr) Result {
 	for _, term := range strings.Fields(strings.ToLower(record))[1:] {
 		bare := strings.TrimLeft(term, "+-~?")
 		name, arg, _ := strings.Cut(bare, ":")
-		switch {
-		case name == "ip4" || name == "ip6":
+		switch name {
+		case "ip4", "ip6":
 			if within(arg, ip) {
 				if bare != term && term[0] != '+' { // "-ip4:..." names the address to refuse it
 					return Bad
 				}
 				return OK // an earlier term might refuse it, but hardly anybody writes such a record
 			}
-		case name == "all":
+		case "all":
 			return result // what follows is not looked at (section 5.1)
 		default: // a, mx, include, exists, ptr, redirect=, exp=
 			if !strings.HasPrefix(bare, "exp=") {
