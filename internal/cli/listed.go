@@ -19,6 +19,7 @@ type listedCommand struct {
 	catalogue string
 	all       bool
 	selfTest  bool
+	own       bool
 
 	cat    *dnsbl.Catalogue
 	pipe   *dns.Pipe
@@ -34,11 +35,15 @@ func newListed(e *env) *cobra.Command {
 	cmd.Flags().StringVar(&l.catalogue, "catalogue", "", e.text("cli.listed.flag.catalogue"))
 	cmd.Flags().BoolVar(&l.all, "all", false, e.text("cli.listed.flag.all"))
 	cmd.Flags().BoolVar(&l.selfTest, "self-test", false, e.text("cli.listed.flag.self_test"))
+	cmd.Flags().BoolVar(&l.own, "own", false, e.text("cli.listed.flag.own"))
 	must(cmd.MarkFlagFilename("catalogue", "toml"))
 	return cmd
 }
 
 func (l *listedCommand) run(cmd *cobra.Command, a []string) error {
+	if l.own {
+		return l.monitor(cmd, a)
+	}
 	if len(a) == 0 && !l.selfTest {
 		return usage("cli.listed.none", "usage", cmd.UseLine())
 	}
