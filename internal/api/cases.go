@@ -16,6 +16,8 @@ import (
 type CaseInfo struct {
 	Case  cases.Case  `json:"case"`
 	Facts cases.Facts `json:"facts"`
+	// Text is the letter. Who shows it writes it, in the language of the reader's choice: see cases.Case.Text.
+	Text string `json:"text,omitempty"`
 }
 
 // CaseOrder is what a person has to say about a case.
@@ -55,7 +57,7 @@ func (p *Parts) listCases(ctx context.Context, in *caseList) (*body[[]CaseInfo],
 	list := make([]CaseInfo, 0, len(all))
 	for _, c := range all {
 		if in.Incident == 0 || c.About.Incident == in.Incident {
-			list = append(list, CaseInfo{c, p.Cases.Facts(&c)})
+			list = append(list, CaseInfo{Case: c, Facts: p.Cases.Facts(&c)})
 		}
 	}
 	return answer(list), nil
@@ -69,7 +71,7 @@ func (p *Parts) showCase(ctx context.Context, in *casePath) (*body[CaseInfo], er
 	if err != nil {
 		return nil, failed(err)
 	}
-	return answer(CaseInfo{c, p.Cases.Facts(&c)}), nil
+	return answer(CaseInfo{Case: c, Facts: p.Cases.Facts(&c)}), nil
 }
 
 // orderCase makes the operation for an order. A case that cannot take it is a conflict, not a missing one.

@@ -36,7 +36,7 @@ type Facts struct {
 	Pages   []string `json:"pages,omitempty"`
 	Contact string   `json:"contact,omitempty"`
 	// Term is after how long to look again, and Told that the catalogue says so; Expiry is what it says of the end of entries.
-	Term   time.Duration `json:"term"`
+	Term   time.Duration `json:"term_ns"`
 	Told   bool          `json:"told,omitempty"`
 	Expiry string        `json:"expiry,omitempty"`
 	Pay    string        `json:"pay,omitempty"` // how money comes in; empty: nobody asks for any

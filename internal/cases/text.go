@@ -61,6 +61,22 @@ func (w *letter) address() string {
 	return strings.Join(names, ", ")
 }
 
+// values are what a form asks for, each in a line: the address, the times in UTC, the names, the refusal.
+func (c *Case) values(s speaker) []string {
+	w := letter{speaker: s, loc: time.UTC}
+	w.line("cases.letter.value", "address", w.address())
+	w.line("cases.letter.since", "time", w.time(c.About.Began))
+	if !c.About.Last.IsZero() {
+		w.line("cases.letter.last", "time", w.time(c.About.Last))
+	}
+	w.server()
+	list := strings.Split(strings.TrimSpace(w.b.String()), "\n")
+	if c.About.Reply != "" {
+		list = append(list, w.text("cases.letter.reply")+" "+strings.ReplaceAll(c.About.Reply, "\n", " "))
+	}
+	return list
+}
+
 func (w *letter) write() {
 	kind := string(w.c.Key.Kind)
 	if w.f.Who == Network {

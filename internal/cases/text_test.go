@@ -67,7 +67,7 @@ func TestEveryListAndProviderHasItsWordsAndItsLetterInBothLanguages(t *testing.T
 		}
 		for _, l := range []i18n.Lang{i18n.EN, i18n.JA} {
 			w := c.Say(l, &f)
-			texts := append([]string{w.Title, w.State, w.Next}, append(w.Door, w.Steps...)...)
+			texts := append([]string{w.Title, w.State, w.Next}, append(append(w.Door, w.Values...), w.Steps...)...)
 			for _, k := range w.Checks {
 				texts = append(texts, k.Text)
 				if k.Result != OK {

@@ -15,6 +15,7 @@ type Words struct {
 	// Who may ask, and how, a line each: where, what is wanted, how long it takes, money, how far that is known.
 	Door   []string    `json:"door"`
 	Steps  []string    `json:"steps,omitempty"` // what is known about this very list or provider
+	Values []string    `json:"values"`          // what goes into a form, as far as it is known
 	Checks []CheckLine `json:"checks,omitempty"`
 	Story  []Line      `json:"story"`
 }
@@ -36,6 +37,7 @@ type Line struct {
 func (c *Case) Say(l i18n.Lang, f *Facts) Words {
 	s := speaker{c: c, f: f, lang: l}
 	w := Words{Title: s.title(), State: s.text("cases.state." + string(c.State)), Next: s.next(), Door: s.door(), Steps: s.steps(), Checks: s.checks()}
+	w.Values = c.values(s)
 	for _, e := range c.Timeline {
 		w.Story = append(w.Story, Line{e.At, s.event(&e)})
 	}

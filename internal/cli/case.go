@@ -117,6 +117,7 @@ func (e *env) showCase(w io.Writer, i *api.CaseInfo) {
 	e.section(w, "cli.case.next", []string{words.Next})
 	e.showChecks(w, words.Checks)
 	e.section(w, "cli.case.door", words.Door)
+	e.section(w, "cli.case.values", words.Values)
 	e.section(w, "cli.case.steps", words.Steps)
 	fmt.Fprintf(w, "\n%s\n", e.text("cli.case.story"))
 	for _, l := range words.Story {
@@ -140,8 +141,12 @@ func (e *env) showChecks(w io.Writer, checks []cases.CheckLine) {
 
 func newCaseText(e *env) *cobra.Command {
 	return e.caseCommand("text ID", "cli.case.text.", func(cmd *cobra.Command, c *api.Client, id int64, _ []string) (api.CaseInfo, error) {
-		return c.Case(cmd.Context(), id)
-	}, func(w io.Writer, i *api.CaseInfo) { fmt.Fprint(w, i.Case.Text(e.lang, &i.Facts, time.Local)) })
+		i, err := c.Case(cmd.Context(), id)
+		if err == nil {
+			i.Text = i.Case.Text(e.lang, &i.Facts, time.Local)
+		}
+		return i, err
+	}, func(w io.Writer, i *api.CaseInfo) { fmt.Fprint(w, i.Text) })
 }
 
 func newCaseFix(e *env) *cobra.Command {
