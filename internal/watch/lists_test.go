@@ -419,3 +419,42 @@ func TestARefusedEgressIsLookedAtAndItsNeighboursAreFound(t *testing.T) {
 }
 
 func itoa(n int) string { return string([]byte{byte('0' + n/10), byte('0' + n%10)}) }
+
+func TestAListingEndsAfterTheSettingsWereReadAnew(t *testing.T) {
+	watchOver(t, ListsOptions{Addresses: own("192.0.2.25", "direct")}, func(s *station) {
+		s.world.set("127.0.0.2", ours)
+		s.after(40 * time.Minute)
+		o := s.opts
+		var err error
+		if o.Catalogue, err = dnsbl.Parse("lists", []byte(listsCatalogue)); err != nil {
+			s.t.Fatal(err)
+		}
+		s.lists.Set(o)
+		s.after(20 * time.Minute)
+		if len(s.lists.Status().Listed) != 1 || s.told(incident.HasGrown) != 0 {
+			s.t.Fatalf("%+v", s.lists.Status())
+		}
+		s.world.set("", ours)
+		s.after(40 * time.Minute)
+		if len(s.lists.Status().Listed) > 0 {
+			s.t.Errorf("%+v", s.lists.Status().Listed)
+		}
+	})
+}
+
+func TestAListingEndsWithTheListThatSaidIt(t *testing.T) {
+	watchOver(t, ListsOptions{Addresses: own("192.0.2.25", "direct")}, func(s *station) {
+		s.world.set("127.0.0.2", ours)
+		s.after(40 * time.Minute)
+		o := s.opts
+		var err error
+		if o.Catalogue, err = dnsbl.Parse("lists", []byte(strings.ReplaceAll(listsCatalogue, `id = "zen"`, `id = "other"`))); err != nil {
+			s.t.Fatal(err)
+		}
+		s.lists.Set(o)
+		s.after(time.Second)
+		if st := s.lists.Status().Listed; len(st) > 0 || len(s.standing("direct")) > 0 {
+			s.t.Errorf("%+v", st)
+		}
+	})
+}

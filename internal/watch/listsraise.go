@@ -19,7 +19,7 @@ const (
 	listsStand = "standing"
 )
 
-// recall reads what stood when an earlier run ended, and has the detector know it as if it had seen it itself.
+// recall reads what stood when an earlier run ended.
 func (l *Lists) recall(ctx context.Context) error {
 	var all []Listed
 	if _, err := l.parts.Places.load(ctx, listsPlace, listsStand, &all); err != nil {
@@ -29,12 +29,12 @@ func (l *Lists) recall(ctx context.Context) error {
 	defer l.mu.Unlock()
 	for _, st := range all {
 		l.stands[listKey{st.Target, st.List}] = st
-		l.teachLocked(&st)
 	}
 	return nil
 }
 
-// teachLocked shows a listing that stands to the detector twice, far enough apart to count.
+// teachLocked shows a listing that stands to the detector twice, far enough apart to count: it shall know it as if it had seen it
+// itself, so that it finds its end.
 func (l *Lists) teachLocked(st *Listed) {
 	t, err := dnsbl.ParseTarget(st.Target)
 	if err != nil || l.opts.Catalogue == nil {

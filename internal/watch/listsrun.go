@@ -132,8 +132,12 @@ func (l *Lists) open(o *ListsOptions) error {
 	}
 	e := dnsbl.New(o.Catalogue, ask, dnsbl.Options{Now: l.clock, Samples: o.Samples, Parallel: 2 * listsAtOnce})
 	l.mu.Lock()
+	defer l.mu.Unlock()
 	l.engine, l.fitness, l.opts.Server = e, dnsbl.Fitness{}, o.Server
-	l.mu.Unlock()
+	l.detector = dnsbl.NewDetector(dnsbl.DetectorOptions{}) // it knows lists by the rows of its catalogue
+	for _, st := range l.stands {
+		l.teachLocked(&st)
+	}
 	return nil
 }
 
@@ -190,7 +194,8 @@ func (l *Lists) retarget(ctx context.Context, now time.Time) {
 	}
 	var ended []Listed
 	for key, st := range l.stands {
-		if want[key.Target] == nil && (len(l.opts.Hosts) == 0 || len(l.hosts) > 0) { // a smarthost's may be just not found yet
+		lost := want[key.Target] == nil && (len(l.opts.Hosts) == 0 || len(l.hosts) > 0) // a smarthost's may be just not found yet
+		if lost || !l.opts.Off && l.opts.Catalogue.List(key.List) == nil {
 			ended = append(ended, st)
 			delete(l.stands, key)
 		}
