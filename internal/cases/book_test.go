@@ -230,6 +230,29 @@ func TestACaseIsReadyWhenNothingThatIsNeededIsMissing(t *testing.T) {
 	}
 }
 
+func TestARequestThatWasRefusedIsNotRepeatedAtOnce(t *testing.T) {
+	w := newWorld(t)
+	opts := w.options()
+	opts.Check = func(context.Context, *Case, []incident.Incident) []Check {
+		return []Check{{Name: CheckPTR, Result: OK}}
+	}
+	w.book = New(opts)
+	look := func(after time.Duration) {
+		w.tick(after)
+		for w.book.Check(t.Context(), w.now) {
+		}
+	}
+	w.all = []incident.Incident{gmo()}
+	look(0)
+	id := w.wants("google", Ready).ID
+	w.book.Done(id, Order{By: "hanako", At: w.now})
+	w.book.Reopen(id, Order{By: "hanako", Note: "they said no", At: w.now})
+	look(time.Hour)
+	w.wants("google", Open)
+	look(73 * time.Hour)
+	w.wants("google", Ready)
+}
+
 func TestRefusalsMakeACaseWhenThereAreEnoughAndEndItWhenTheyDo(t *testing.T) {
 	w := newWorld(t)
 	i := gmo()

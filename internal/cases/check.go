@@ -8,6 +8,7 @@ import (
 	"regexp"
 	"slices"
 	"strings"
+	"time"
 
 	"ukai/internal/dns"
 	"ukai/internal/incident"
@@ -25,6 +26,7 @@ const (
 	CheckSPF     CheckName = "spf"     // the sender domains name the address
 	CheckRelay   CheckName = "relay"   // nobody from outside can send through us
 	CheckCause   CheckName = "cause"   // what caused it has stopped
+	CheckRecent  CheckName = "recent"  // nobody has asked a short time ago
 )
 
 // Result is what a check found out.
@@ -256,6 +258,19 @@ func (k *Checker) relay() Check {
 	}
 	return check(CheckRelay, OK)
 }
+
+// recent judges whether the last request, also one that was refused, lies far enough back. The Book makes this check: it knows
+// the time and the term.
+func recent(c *Case, term time.Duration, now time.Time) Check {
+	if n := len(c.Requests); n > 0 && now.Sub(c.Requests[n-1].At) < term {
+		at := c.Requests[n-1].At
+		return check(CheckRecent, Bad, "at", stamp(at), "until", stamp(at.Add(term)))
+	}
+	return check(CheckRecent, OK)
+}
+
+// stamp is a time as evidence keeps it.
+func stamp(t time.Time) string { return t.UTC().Format("2006-01-02 15:04:05 UTC") }
 
 // cause judges whether what caused it has stopped. That nobody complains is no proof: what somebody mended is, and so is that
 // the receivers blame the network.

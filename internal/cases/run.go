@@ -48,6 +48,10 @@ func (b *Book) Check(ctx context.Context, now time.Time) bool {
 	ctx, cancel := context.WithTimeout(ctx, checkTime)
 	defer cancel()
 	checks := b.opts.Check(ctx, &c, open)
+	if len(checks) > 0 { // none: nothing was found out
+		_, term := b.opts.terms(&c)
+		checks = append(checks, recent(&c, term, now))
+	}
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	live := b.find(c.ID)
@@ -55,8 +59,8 @@ func (b *Book) Check(ctx context.Context, now time.Time) bool {
 		return true
 	}
 	live.Checks, live.Checked = checks, now
-	if len(live.Fixes) != len(c.Fixes) {
-		live.Checked = time.Time{} // something was mended meanwhile
+	if len(live.Fixes) != len(c.Fixes) || len(live.Requests) != len(c.Requests) {
+		live.Checked = time.Time{} // something was mended, or asked, meanwhile
 	}
 	b.dirty[live.ID] = true
 	b.judge(live, now)

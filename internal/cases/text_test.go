@@ -21,10 +21,10 @@ func all(t *testing.T) (list []Case) {
 		full.About = About{Began: start, Last: start.Add(time.Hour), Addresses: []netip.Addr{own}, Reply: "550 go away\n550 see page", URL: "https://list.example/1"}
 		full.Fixes = []Fix{{At: start, What: "closed the form"}}
 		full.Requests = []Request{{At: start.Add(time.Minute)}}
-		for _, name := range []CheckName{CheckPTR, CheckForward, CheckGeneric, CheckHELO, CheckSPF, CheckRelay, CheckCause} {
+		for _, name := range []CheckName{CheckPTR, CheckForward, CheckGeneric, CheckHELO, CheckSPF, CheckRelay, CheckCause, CheckRecent} {
 			full.Checks = append(full.Checks, Check{name, OK, map[string]string{"names": "mail.example.jp", "helo": "mail.example.jp", "domain": "example.jp", "ip": own.String(), "what": "w"}})
 			for _, r := range []Result{Bad, Unknown} {
-				bare.Checks = append(bare.Checks, Check{name, r, map[string]string{"why": "w", "names": "n", "helo": "h", "domain": "d", "ip": "i", "net": "n", "refused": "1"}})
+				bare.Checks = append(bare.Checks, Check{name, r, map[string]string{"why": "w", "names": "n", "helo": "h", "domain": "d", "ip": "i", "net": "n", "refused": "1", "at": "a", "until": "u"}})
 			}
 		}
 		full.say(start, "cases.event.asked", "by", "hanako", "note", "ticket")
