@@ -98,6 +98,18 @@ func TestTheReplyNotSeenForLongestMakesRoom(t *testing.T) {
 	}
 }
 
+func TestRepliesAreNumberedAsTheyCame(t *testing.T) {
+	k := open(t, Options{})
+	for i := range 20 {
+		k.Note(said("example.org", "odd "+strings.Repeat("x", i+1)), nobodyKnows, noon.Add(time.Duration(i)*time.Second))
+	}
+	for _, e := range list(t, k) {
+		if want := int64(e.First.Sub(noon)/time.Second) + 1; e.ID != want {
+			t.Errorf("%s has the number %d, want %d", e.Text, e.ID, want)
+		}
+	}
+}
+
 func TestMoreThanCanWaitIsDroppedAndCounted(t *testing.T) {
 	k := open(t, Options{Pending: 2})
 	for _, w := range []string{"alpha", "beta", "gamma", "delta", "alpha"} {

@@ -1,10 +1,14 @@
 package unclassified
 
 import (
+	"cmp"
 	"context"
 	"database/sql"
 	"errors"
 	"fmt"
+	"maps"
+	"slices"
+	"strings"
 	"time"
 )
 
@@ -33,7 +37,8 @@ func (k *Keeper) write(ctx context.Context, batch map[key]*Entry) error {
 		return fmt.Errorf("keep unclassified replies: %w", err)
 	}
 	defer tx.Rollback() //nolint:errcheck // after Commit it has nothing to do
-	for _, e := range batch {
+	order := slices.SortedFunc(maps.Values(batch), func(a, b *Entry) int { return cmp.Or(a.First.Compare(b.First), strings.Compare(a.Text, b.Text)) })
+	for _, e := range order {
 		_, err := tx.ExecContext(ctx, `INSERT INTO unclassified (provider, text, phase, code, egress, count, first, last) VALUES (?, ?, ?, ?, ?, ?, ?, ?)
 			ON CONFLICT (provider, text) DO UPDATE SET count = count + excluded.count, egress = excluded.egress,
 			first = min(first, excluded.first), last = max(last, excluded.last)`,
