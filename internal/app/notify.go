@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"mime"
 	"mime/quotedprintable"
+	"net/http"
 	"strings"
 	"time"
 
@@ -34,7 +35,7 @@ func (a *App) openNotify(ctx context.Context, cfg *config.Config) (err error) {
 func notifyOptions(cfg *config.Config) notify.Options {
 	c := &cfg.Notify
 	o := notify.Options{GroupInterval: c.GroupInterval, Repeat: never(c.Repeat), Escalate: never(c.Escalate), PerHour: c.PerHour, All: c.Send == config.SendAll,
-		Heartbeat: notify.Heartbeat{URL: string(c.Heartbeat.URL), Every: c.Heartbeat.Every, Post: c.Heartbeat.Method == "POST"}}
+		Heartbeat: notify.Heartbeat{URL: string(c.Heartbeat.URL), Every: c.Heartbeat.Every, Post: c.Heartbeat.Method == http.MethodPost}}
 	o.Quiet.From, o.Quiet.To = c.Quiet()
 	o.Quiet.Through = []incident.Kind{}
 	for _, k := range c.QuietThrough {
@@ -120,7 +121,7 @@ func (a *App) wayOpen(ctx context.Context, domain string) bool {
 		return false
 	}
 	for _, egress := range a.egresses() {
-		switch a.health.Path(egress, string(id)).State {
+		switch a.health.Path(egress, id).State {
 		case health.Healthy, health.Recovering:
 			return true
 		}

@@ -49,7 +49,7 @@ func (e *env) batch(x *explain.Explainer, name string) error {
 	if err != nil {
 		return i18n.Errorf("cli.explain.read", "file", folder, "cause", err)
 	}
-	defer root.Close()
+	defer func() { _ = root.Close() }() // read only: nothing can be lost
 	b := &batch{env: e, x: x, root: root, in: bufio.NewReaderSize(in, 1<<16), out: bufio.NewWriter(e.out), progress: e.progress()}
 	defer b.progress.done()
 	if err := b.run(); err != nil {

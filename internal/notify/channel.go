@@ -50,8 +50,8 @@ func (n *Notifier) newSender(o *ChannelOptions) Sender {
 	case Shoutrrr:
 		return &shoutrrrSender{url: o.URL}
 	}
-	if make, ok := requests[o.Kind]; ok {
-		return &httpSender{o: o, request: make}
+	if request, ok := requests[o.Kind]; ok {
+		return &httpSender{o: o, request: request}
 	}
 	return unknown{o.Kind}
 }

@@ -1,6 +1,7 @@
 package notify
 
 import (
+	"errors"
 	"strings"
 	"testing"
 	"time"
@@ -107,7 +108,7 @@ func TestEverySendIsRecorded(t *testing.T) {
 func TestATestGoesOutWhateverTheHour(t *testing.T) {
 	play(t, Options{Quiet: Quiet{From: 0, To: 23 * time.Hour}, Channels: two}, func(r *rig) {
 		r.breaks("slack")
-		if _, err := r.n.Test(r.t.Context(), "nobody"); err != ErrNoChannel {
+		if _, err := r.n.Test(r.t.Context(), "nobody"); !errors.Is(err, ErrNoChannel) {
 			t.Error(err)
 		}
 		if res, err := r.n.Test(r.t.Context(), "slack"); err != nil || res.OK || res.Error != "HTTP 500" {

@@ -1,6 +1,7 @@
 package notify
 
 import (
+	"errors"
 	"strings"
 	"testing"
 	"testing/synctest"
@@ -163,10 +164,10 @@ func TestWhatEndsInSilenceIsNotTold(t *testing.T) {
 func TestASilenceCanBeEndedAndNeedsAReasonAndAnEnd(t *testing.T) {
 	play(t, Options{}, func(r *rig) {
 		now := time.Now()
-		if _, err := r.n.Silence(r.t.Context(), Silence{Until: now.Add(time.Hour), Why: " "}, now); err != ErrNoReason {
+		if _, err := r.n.Silence(r.t.Context(), Silence{Until: now.Add(time.Hour), Why: " "}, now); !errors.Is(err, ErrNoReason) {
 			t.Error(err)
 		}
-		if _, err := r.n.Silence(r.t.Context(), Silence{Until: now, Why: "x"}, now); err != ErrNoEnd {
+		if _, err := r.n.Silence(r.t.Context(), Silence{Until: now, Why: "x"}, now); !errors.Is(err, ErrNoEnd) {
 			t.Error(err)
 		}
 		s, err := r.n.Silence(r.t.Context(), Silence{Until: now.Add(time.Hour), Why: "x"}, now)
@@ -180,7 +181,7 @@ func TestASilenceCanBeEndedAndNeedsAReasonAndAnEnd(t *testing.T) {
 		}
 		synctest.Wait()
 		r.expect("chat opened")
-		if _, err := r.n.Unsilence(r.t.Context(), s.ID, time.Now()); err != ErrNoSilence {
+		if _, err := r.n.Unsilence(r.t.Context(), s.ID, time.Now()); !errors.Is(err, ErrNoSilence) {
 			t.Error(err)
 		}
 	})
