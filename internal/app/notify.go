@@ -24,7 +24,7 @@ import (
 func (a *App) openNotify(ctx context.Context, cfg *config.Config) (err error) {
 	a.notify, err = notify.Open(ctx, notify.Parts{
 		DB: a.db, Log: a.log.With("room", "notify"), Name: func(id string) string { return a.providers.Name(id) }, Mail: a.mailNotice, Check: a.answers, Host: cfg.Name(),
-	}, notifyOptions(cfg))
+	}, a.notifyOptions(cfg))
 	if err != nil {
 		return err
 	}
@@ -32,7 +32,7 @@ func (a *App) openNotify(ctx context.Context, cfg *config.Config) (err error) {
 }
 
 // notifyOptions hands the settings on. In the file, 0 means never.
-func notifyOptions(cfg *config.Config) notify.Options {
+func (a *App) notifyOptions(cfg *config.Config) notify.Options {
 	c := &cfg.Notify
 	o := notify.Options{GroupInterval: c.GroupInterval, Repeat: never(c.Repeat), Escalate: never(c.Escalate), PerHour: c.PerHour, All: c.Send == config.SendAll,
 		Heartbeat: notify.Heartbeat{URL: string(c.Heartbeat.URL), Every: c.Heartbeat.Every, Post: c.Heartbeat.Method == http.MethodPost}}
@@ -48,7 +48,7 @@ func notifyOptions(cfg *config.Config) notify.Options {
 			Command: x.Command, Lang: i18n.Lang(x.Lang), Timeout: x.Timeout,
 		})
 	}
-	return o
+	return o.Scaled(a.opts.Speed)
 }
 
 func never(d time.Duration) time.Duration {

@@ -243,7 +243,7 @@ func (a *App) Reload(ctx context.Context, cfg *config.Config) error {
 	a.reloadWatch(cfg)
 	a.lists.Set(lists)
 	a.setNetworks(cfg)
-	a.notify.Configure(notifyOptions(cfg))
+	a.notify.Configure(a.notifyOptions(cfg))
 	a.mu.Lock()
 	old := a.cfg
 	a.cfg = cfg

@@ -19,9 +19,11 @@ type Options struct {
 	Repeat time.Duration
 	// Escalate is how long an incident may be open and not acknowledged before the next level is told; default 30 min.
 	Escalate time.Duration
-	// PerHour is how many notices one incident may make in an hour; default 6.
+	// PerHour is how many notices one incident may make within Hour; default 6.
 	PerHour int
-	Quiet   Quiet
+	// Hour is what counts as one; default 1 h. Only a faster clock has another.
+	Hour  time.Duration
+	Quiet Quiet
 	// All sends a notice to every channel of the level; else the first that works gets it.
 	All       bool
 	Channels  []ChannelOptions
@@ -74,6 +76,7 @@ func (o *Options) settle() {
 	o.Repeat = cmp.Or(o.Repeat, 4*time.Hour)
 	o.Escalate = cmp.Or(o.Escalate, 30*time.Minute)
 	o.PerHour = cmp.Or(o.PerHour, 6)
+	o.Hour = cmp.Or(o.Hour, time.Hour)
 	if o.Quiet.Location == nil {
 		o.Quiet.Location = time.Local
 	}
@@ -88,6 +91,22 @@ func (o *Options) settle() {
 		c.Timeout = cmp.Or(c.Timeout, 10*time.Second)
 		c.Lang = c.lang()
 	}
+}
+
+// Scaled returns the options for a clock that runs speed times as fast: what is told of an incident follows it. What has to do with
+// the channels does not, for they are as fast as they are; nor do the quiet hours and the heartbeat.
+func (o Options) Scaled(speed float64) Options {
+	if speed <= 1 {
+		return o
+	}
+	o.Channels = slices.Clone(o.Channels)
+	o.settle()
+	for _, d := range []*time.Duration{&o.GroupWait, &o.GroupInterval, &o.Repeat, &o.Escalate, &o.Hour} {
+		if *d > 0 {
+			*d = max(time.Duration(float64(*d)/speed), 1) // 0 would be the default
+		}
+	}
+	return o
 }
 
 // sorted returns the channels by level, in the order of the settings within one.

@@ -101,7 +101,7 @@ func (n *Notifier) deliver(ctx context.Context, t *thread, p plan) {
 		n.mu.Unlock()
 		return
 	}
-	t.told(p, now)
+	t.told(p, now, n.opts.Load().Hour)
 	m := t.memory
 	m.Sent = slices.Clone(m.Sent)
 	n.mu.Unlock()

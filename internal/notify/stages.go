@@ -188,12 +188,12 @@ func (o *Options) limit(t *thread, p plan) (plan, bool) {
 	}
 	var within []time.Time
 	for _, at := range t.Sent {
-		if at.After(p.at.Add(-time.Hour)) {
+		if at.After(p.at.Add(-o.Hour)) {
 			within = append(within, at)
 		}
 	}
 	if over := len(within) - most; over >= 0 {
-		p.at = within[over].Add(time.Hour)
+		p.at = within[over].Add(o.Hour)
 	}
 	return p, true
 }
@@ -205,7 +205,7 @@ func retry(t *thread, p plan) (plan, bool) {
 }
 
 // told notes that a notice has left.
-func (t *thread) told(p plan, at time.Time) {
+func (t *thread) told(p plan, at time.Time, hour time.Duration) {
 	if t.First.IsZero() {
 		t.First = at
 	}
@@ -213,7 +213,7 @@ func (t *thread) told(p plan, at time.Time) {
 	if p.news == incident.HasGrown {
 		t.Grown++
 	}
-	t.Sent = append(slices.DeleteFunc(t.Sent, func(s time.Time) bool { return at.Sub(s) >= time.Hour }), at)
+	t.Sent = append(slices.DeleteFunc(t.Sent, func(s time.Time) bool { return at.Sub(s) >= hour }), at)
 }
 
 // missed notes that no channel worked: the pause until the next round doubles from 2 s to 5 min.
