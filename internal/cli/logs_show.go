@@ -95,16 +95,28 @@ func (t *logsTale) troubles() {
 	if hidden > 0 {
 		t.say("", t.text("cli.logs.more_trouble", "count", hidden))
 	}
-	for i := range t.r.Providers {
-		if p := &t.r.Providers[i]; p.Few {
-			fmt.Fprintln(t.w)
-			t.say("", t.text("cli.logs.few", "who", p.Name, "refused", p.Refused, "tried", p.Tried))
-		}
-	}
-	if told == 0 && !t.r.First.IsZero() {
+	few := t.few()
+	if told == 0 && !few && !t.r.First.IsZero() {
 		fmt.Fprintln(t.w)
 		t.say("", t.text("cli.logs.no_trouble"))
 	}
+}
+
+// few tells of providers that refused, but of too little mail to say since when. It tells whether there were any.
+func (t *logsTale) few() (told bool) {
+	for i := range t.r.Providers {
+		p := &t.r.Providers[i]
+		if !p.Few {
+			continue
+		}
+		told = true
+		fmt.Fprintln(t.w)
+		t.say("", t.text("cli.logs.few", "who", p.Name, "refused", p.Refused, "tried", p.Tried))
+		if c := foremost(p); c != nil {
+			t.item("cli.logs.item.why", t.words(p, c).What)
+		}
+	}
+	return told
 }
 
 // trouble tells of one provider: since when, why, whose fault, what to do.

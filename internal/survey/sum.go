@@ -131,16 +131,12 @@ func (s *Survey) provider(g *group) Provider {
 	return p
 }
 
-// nameOf returns the name of a provider; where several rows share the ID, those of all.
+// nameOf returns what people call a provider.
 func (s *Survey) nameOf(id provider.ID, row *provider.Row) string {
-	var names []string
-	for _, r := range s.catalogue.Rows(id) {
-		names = append(names, r.Name)
-	}
-	if len(names) < 2 || row.Separate {
+	if row.Separate {
 		return row.Name
 	}
-	return strings.Join(names, ", ")
+	return s.catalogue.Name(id)
 }
 
 // trouble finds the episodes of a class, host by host.
