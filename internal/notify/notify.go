@@ -8,15 +8,16 @@
 // A trouble makes thousands of events; a person wants to hear of it once, and again when there is something to decide. Each
 // incident has a thread, which keeps the newest state only and passes through small stages (see stages.go), the same that
 // Prometheus Alertmanager has: what is there to tell and when (opened and reopened at once; acknowledged and closed after a
-// moment; growth grouped, with a pause that trebles; a reminder while nobody has taken it on; escalation to the next level),
+// moment; growth grouped, with a pause that trebles, and the end of a listing only along with other news; a reminder while nobody has taken it on; escalation to the next level),
 // silence, quiet hours, and a limit per hour. A stage only moves the time or drops the notice, so each can be read alone.
 //
 // # By a way that works
 //
 // Channels have a level and, within it, the order of the settings. A notice goes to the first one that takes it (Send "first")
-// or to all of a level (Send "all"). One that fails is passed over for the next in the same moment; a working channel is told
-// of it once, the failing one is tried again with growing pauses, and its coming back is told once, too. When no channel
-// works, the notice is tried until one does; what is told then is the state of that moment.
+// or to all of a level (Send "all"). One that fails is passed over for the next in the same moment; an opening does not wait for
+// one that hangs either: the next is asked as well. A working channel is told of a failure once, the failing one is tried again
+// with growing pauses, and its coming back is told once, too. When no channel works, the notice is tried until one does; what is
+// told then is the state of that moment.
 //
 // Every send is recorded. Tokens and addresses of channels are secrets: they are taken out of errors, records and logs.
 //
@@ -29,6 +30,7 @@ package notify
 import (
 	"context"
 	"log/slog"
+	"slices"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -150,10 +152,31 @@ func (n *Notifier) Handle(e incident.Event) {
 		t = &thread{}
 		n.threads[e.Incident.ID] = t
 	}
-	t.inc = e.Incident
-	t.pend(e.News, e.At)
+	eased := e.News == incident.HasGrown && onlyEased(&t.inc, &e.Incident)
+	if t.inc = e.Incident; !eased {
+		t.pend(e.News, e.At)
+	}
 	n.mu.Unlock()
 	n.stir()
+}
+
+// onlyEased tells whether nothing happened to an incident but that a listing ended. That is in the next notice; by itself it gives
+// nobody anything to decide.
+func onlyEased(was, is *incident.Incident) bool {
+	standing := func(i *incident.Incident) (list []string) {
+		for n := range i.Listings {
+			if l := &i.Listings[n]; l.Standing() {
+				list = append(list, l.Name+" "+l.Net)
+			}
+		}
+		return list
+	}
+	before, now := standing(was), standing(is)
+	news := slices.ContainsFunc(now, func(l string) bool { return !slices.Contains(before, l) }) ||
+		slices.ContainsFunc(is.Providers, func(p incident.Provider) bool {
+			return !slices.ContainsFunc(was.Providers, func(q incident.Provider) bool { return q.ID == p.ID })
+		})
+	return !news && len(now) < len(before)
 }
 
 // makeRoomLocked forgets the oldest incident that is closed and told when there are too many.

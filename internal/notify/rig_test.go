@@ -34,6 +34,7 @@ type rig struct {
 
 	mu     sync.Mutex
 	broken map[string]error
+	slow   map[string]time.Duration // how long a channel takes to answer
 	got    []told
 }
 
@@ -61,9 +62,17 @@ type fake struct {
 	name string
 }
 
-func (f *fake) Send(_ context.Context, m *Notice) error {
+func (f *fake) Send(ctx context.Context, m *Notice) error {
 	f.r.mu.Lock()
 	defer f.r.mu.Unlock()
+	if d := f.r.slow[f.name]; d > 0 {
+		f.r.mu.Unlock()
+		answered := wait(ctx, d)
+		f.r.mu.Lock()
+		if !answered {
+			return ctx.Err()
+		}
+	}
 	if err := f.r.broken[f.name]; err != nil {
 		return err
 	}
@@ -73,7 +82,7 @@ func (f *fake) Send(_ context.Context, m *Notice) error {
 
 func newRig(t *testing.T, o Options) *rig {
 	t.Helper()
-	r := &rig{t: t, broken: make(map[string]error)}
+	r := &rig{t: t, broken: make(map[string]error), slow: make(map[string]time.Duration)}
 	db, err := store.Open(filepath.Join(t.TempDir(), "ukai.db"), false)
 	if err != nil {
 		t.Fatal(err)
@@ -137,6 +146,13 @@ func (r *rig) mends(channel string) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	delete(r.broken, channel)
+}
+
+// slows lets a channel take its time to answer; 0: none.
+func (r *rig) slows(channel string, d time.Duration) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.slow[channel] = d
 }
 
 // heard returns what was told since the last time: "chat opened".

@@ -91,7 +91,9 @@ func (n *Notifier) deliver(ctx context.Context, t *thread, p plan) {
 	n.mu.Lock()
 	e := incident.Event{At: time.Now(), News: p.news, Incident: t.inc}
 	n.mu.Unlock()
-	by := n.round(ctx, &e, p)
+	var late sync.WaitGroup
+	defer late.Wait()
+	by := n.round(ctx, &e, p, &late)
 	now := time.Now()
 	n.mu.Lock()
 	t.busy = false
@@ -108,46 +110,9 @@ func (n *Notifier) deliver(ctx context.Context, t *thread, p plan) {
 	if err := n.writeThread(context.WithoutCancel(ctx), e.Incident.ID, &m); err != nil {
 		n.parts.Log.Warn("what was told is not recorded", "incident", e.Incident.ID, "error", err)
 	}
+	n.stir()    // there may be more to tell of it, whatever is late
+	late.Wait() // how those ended that were overtaken is told as well
 	n.reportFailing(ctx, by)
-}
-
-// round offers a notice to the channels: to those of its levels that are well, else to those above, else to those that fail. It
-// returns one that took it, or nil.
-func (n *Notifier) round(ctx context.Context, e *incident.Event, p plan) (by *channel) {
-	o := n.opts.Load()
-	n.mu.Lock()
-	var well, others, failing []*channel
-	for _, c := range n.channels {
-		mine := c.opts.Level <= p.level && (p.news != isEscalated || c.opts.Level == p.level)
-		switch {
-		case c.failing:
-			failing = append(failing, c)
-		case mine:
-			well = append(well, c)
-		default:
-			others = append(others, c)
-		}
-	}
-	n.mu.Unlock()
-	served := 0 // the level that was told last
-	for _, c := range well {
-		if !o.All && c.opts.Level == served {
-			continue
-		}
-		if n.try(ctx, c, n.notice(e, c)) == nil {
-			served = c.opts.Level
-			by = c
-		}
-	}
-	for _, c := range append(others, failing...) {
-		if by != nil || ctx.Err() != nil {
-			return by
-		}
-		if n.try(ctx, c, n.notice(e, c)) == nil {
-			by = c
-		}
-	}
-	return by
 }
 
 // reportFailing tells the people behind a working channel of those that fail, once.
