@@ -153,10 +153,41 @@ func (e *env) showReport(w io.Writer, s *rehearse.Scenario, r *rehearse.Report) 
 		count("cli.rehearse.attempts", r.AttemptsOnBlockedPath,
 			e.text("cli.rehearse.attempts_of", "mail", thousands(r.MailWhileBlocked), "percent", percent(r.BlockedShare)))
 	}
+	count("cli.rehearse.notices", r.Notices.Count, e.firstNotice(r))
+	count("cli.rehearse.cases", len(r.Cases), e.paperwork(r))
 	fmt.Fprintf(w, "\n%s (%s)\n", s.Title.In(e.lang), e.text("cli.rehearse.took", "time", i18n.Duration(e.lang, realTime(r.Wall)), "speed", strconv.FormatFloat(r.Speed, 'f', -1, 64)))
 	t.write(w)
 	e.showPaths(w, r)
 	e.showVerdict(w, r)
+}
+
+// firstNotice says how soon people were told, and that the first channel they have did not work.
+func (e *env) firstNotice(r *rehearse.Report) string {
+	if r.Notices.Count == 0 {
+		return ""
+	}
+	return e.text("cli.rehearse.notice_time", "time", i18n.Duration(e.lang, realTime(r.Notices.Delay)), "broken", thousands(r.Notices.Broken))
+}
+
+// paperwork says what became of the delisting cases. How long one stood is a time of the story.
+func (e *env) paperwork(r *rehearse.Report) string {
+	if len(r.Cases) == 0 {
+		return ""
+	}
+	open, most, of := 0, 0.0, ""
+	for i := range r.Cases {
+		c := &r.Cases[i]
+		if c.Closed == 0 {
+			open++
+		}
+		if c.Outlives > most {
+			most, of = c.Outlives, c.Name
+		}
+	}
+	if of == "" {
+		return e.text("cli.rehearse.cases_open", "count", open)
+	}
+	return e.text("cli.rehearse.cases_outlive", "count", open, "name", of, "time", i18n.Duration(e.lang, realTime(most*r.Speed).Round(time.Minute)))
 }
 
 // showPaths shows the ways that were shut, with times of the story.

@@ -39,6 +39,11 @@ var measures = map[string]func(r *Report) float64{
 	"incidents":               func(r *Report) float64 { return float64(len(r.Incidents)) },
 	"incidents_open":          func(r *Report) float64 { return float64(openIncidents(r)) },
 	"incident_delay_max":      incidentDelay,
+	"notices":                 func(r *Report) float64 { return float64(r.Notices.Count) },
+	"notice_delay_max":        func(r *Report) float64 { return r.Notices.Delay },
+	"cases":                   func(r *Report) float64 { return float64(len(r.Cases)) },
+	"cases_open":              func(r *Report) float64 { return float64(openCases(r)) },
+	"case_outlives":           caseOutlives,
 	"time_to_return":          func(r *Report) float64 { return r.TimeToReturn },
 }
 
@@ -56,6 +61,24 @@ func openIncidents(r *Report) (n int) {
 func incidentDelay(r *Report) (most float64) {
 	for i := range r.Incidents {
 		most = max(most, r.Incidents[i].Delay)
+	}
+	return most
+}
+
+// openCases counts those that are not over.
+func openCases(r *Report) (n int) {
+	for i := range r.Cases {
+		if r.Cases[i].Closed == 0 {
+			n++
+		}
+	}
+	return n
+}
+
+// caseOutlives returns the longest time that a provider's case stood on after the listing was over.
+func caseOutlives(r *Report) (most float64) {
+	for i := range r.Cases {
+		most = max(most, r.Cases[i].Outlives)
 	}
 	return most
 }

@@ -175,6 +175,16 @@ func (w *watcher) calm() bool {
 	return !slices.ContainsFunc(w.incidentsSince(time.Time{}), func(i Incident) bool { return i.State != string(incident.Closed) })
 }
 
+// closed counts the incidents that are.
+func (w *watcher) closed() (n int) {
+	for _, i := range w.incidentsSince(time.Time{}) {
+		if i.State == string(incident.Closed) {
+			n++
+		}
+	}
+	return n
+}
+
 // expects tells whether something is expected of a measure.
 func (s *Scenario) expects(name string) bool {
 	return slices.ContainsFunc(s.expect, func(x expectation) bool { return x.name == name })

@@ -130,13 +130,11 @@ func (p *play) run(ctx context.Context) (*Report, error) {
 		return nil, err
 	}
 	p.until(ctx, func() bool { return p.empty(ctx) })
-	if p.s.expects("incidents_open") {
-		p.until(ctx, p.watch.calm)
-	}
+	p.settle(ctx)
 	enough()
 	watcher.Wait()
-	r := &Report{Scenario: p.s.Name, Speed: p.s.Speed, Steps: p.entries, MostWaiting: p.most, Incidents: p.watch.incidentsSince(p.began)}
-	if err := p.account(ctx, r, all); err != nil {
+	r := &Report{Scenario: p.s.Name, Speed: p.s.Speed, Steps: p.entries, MostWaiting: p.most}
+	if err := errors.Join(p.people(ctx, r), p.account(ctx, r, all)); err != nil {
 		return nil, err
 	}
 	r.Wall = ms(time.Since(p.began))

@@ -28,13 +28,16 @@ type Report struct {
 	TimeToReturn float64 `json:"time_to_return_ms"`
 	Paths        []Path  `json:"paths"` // that were shut
 	// Incidents are those that ukai told of.
-	Incidents  []Incident `json:"incidents"`
-	Complaints int        `json:"complaints"` // what receivers found to be against the protocol
-	Steps      []Entry    `json:"steps"`
-	Speed      float64    `json:"speed"` // of the story: seconds of it in a real one
-	Wall       float64    `json:"wall_ms"`
-	Example    string     `json:"example,omitempty"`  // Message-ID of a message that took a detour, for ukai trace
-	Settings   string     `json:"settings,omitempty"` // of a ukai on the data directory, when that was kept
+	Incidents []Incident `json:"incidents"`
+	Notices   Notices    `json:"notices"`
+	// Cases are those of delisting that ukai opened.
+	Cases      []Case  `json:"cases"`
+	Complaints int     `json:"complaints"` // what receivers found to be against the protocol
+	Steps      []Entry `json:"steps"`
+	Speed      float64 `json:"speed"` // of the story: seconds of it in a real one
+	Wall       float64 `json:"wall_ms"`
+	Example    string  `json:"example,omitempty"`  // Message-ID of a message that took a detour, for ukai trace
+	Settings   string  `json:"settings,omitempty"` // of a ukai on the data directory, when that was kept
 }
 
 // Messages are the messages of the traffic by what became of them; each has one recipient. The first is the sum of the next four.

@@ -17,9 +17,37 @@ func TestTheRefusalsOf2019(t *testing.T) {
 			t.Errorf("the way to %s was not shut and opened again", name)
 		}
 	}
+	for _, c := range r.Cases {
+		stood := c.Kind == "listing" || c.Outlives > 0
+		if c.Closed == 0 || c.State != "over" || !stood || c.Reopened > 0 {
+			t.Errorf("%+v", c)
+		}
+	}
+	for _, name := range []string{"spamhaus-zen", "google", "icloud", "microsoft-365"} {
+		if n := tallyOf(r.Cases, func(c Case) bool { return c.Name == name }); n != 1 {
+			t.Errorf("%d cases of %s", n, name)
+		}
+	}
+	for _, news := range []string{"opened", "channel_failed", "closed"} {
+		if n := tallyOf(r.Notices.List, func(n Notice) bool { return n.News == news }); n != 1 {
+			t.Errorf("%d notices %q", n, news)
+		}
+	}
+	if r.Notices.Broken == 0 {
+		t.Error("nobody tried the broken channel")
+	}
 	if !strings.HasPrefix(r.Example, "<mail-") {
 		t.Errorf("example %q", r.Example)
 	}
+}
+
+func tallyOf[T any](list []T, is func(T) bool) (n int) {
+	for _, x := range list {
+		if is(x) {
+			n++
+		}
+	}
+	return n
 }
 
 // The other stories, each as it is shipped.

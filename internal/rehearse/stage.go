@@ -19,6 +19,7 @@ type stage struct {
 	relays map[string]*node
 	nodes  []*node
 	watch  *watcher
+	phone  *phone
 	// providerOf tells which simulated provider stands behind one of the catalogue's, idOf the other way round by domain.
 	providerOf map[string]string
 	idOf       map[string]string
@@ -30,7 +31,13 @@ func (st *stage) setUp(ctx context.Context, dir string, fail func(error)) error 
 	if err := st.openWorld(); err != nil {
 		return err
 	}
+	var err error
+	if st.phone, err = newPhone(); err != nil {
+		return err
+	}
 	cfg := rehearsed(st.w, st.s.Speed)
+	cfg.Notify.Channels = st.phone.channels()
+	cfg.Notify.Repeat = 0 // nobody takes part who could acknowledge
 	cfg.Hostname = mainHost
 	cfg.Listeners = []config.Listener{{
 		Name: "smtp", Address: "127.0.0.1:0", TLS: config.NoTLS, Auth: config.AuthOff, Relay: []netip.Prefix{netip.MustParsePrefix("127.0.0.0/8")},
@@ -215,6 +222,9 @@ func (st *stage) tearDown() {
 		if n != st.main {
 			n.close()
 		}
+	}
+	if st.phone != nil {
+		st.phone.close()
 	}
 	if st.w != nil {
 		st.w.Close()
