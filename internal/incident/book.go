@@ -2,7 +2,6 @@ package incident
 
 import (
 	"slices"
-	"strings"
 	"sync"
 	"time"
 
@@ -11,69 +10,6 @@ import (
 	"ukai/internal/outcome"
 	"ukai/internal/store"
 )
-
-// Options are the thresholds of a Book. Zero fields take the defaults.
-type Options struct {
-	Reputation int           // refusals within Window that open an incident of this kind; default 3
-	Sender     int           // default 5
-	Content    int           // default 20
-	Window     time.Duration // default 1 h
-	// Calm is how long nothing may happen before an incident closes by itself; default 30 min.
-	Calm time.Duration
-	// Quiet is how long after its end the same cause reopens an incident rather than making a new one; default 24 h.
-	Quiet time.Duration
-	// Place returns the network that an egress sends from, as a person would call it ("192.0.2.0/24"). Egresses of one place
-	// share their incidents. nil: every egress is a place of its own.
-	Place func(egress string) string
-	// OnEvent sees every event, in order, from the goroutine that caused it. It must not call the Book.
-	OnEvent func(Event)
-}
-
-func (o Options) withDefaults() Options {
-	def := func(n *int, v int) {
-		if *n <= 0 {
-			*n = v
-		}
-	}
-	def(&o.Reputation, 3)
-	def(&o.Sender, 5)
-	def(&o.Content, 20)
-	for _, d := range []struct {
-		v   *time.Duration
-		def time.Duration
-	}{{&o.Window, time.Hour}, {&o.Calm, 30 * time.Minute}, {&o.Quiet, 24 * time.Hour}} {
-		if *d.v <= 0 {
-			*d.v = d.def
-		}
-	}
-	if o.Place == nil {
-		o.Place = func(egress string) string { return egress }
-	}
-	return o
-}
-
-// Scaled returns the Options with all times divided by speed, for a rehearsal. Speeds below 1 change nothing.
-func (o Options) Scaled(speed float64) Options {
-	if speed <= 1 {
-		return o
-	}
-	o = o.withDefaults()
-	for _, d := range []*time.Duration{&o.Window, &o.Calm, &o.Quiet} {
-		*d = time.Duration(float64(*d) / speed)
-	}
-	return o
-}
-
-// enough returns how many refusals open an incident.
-func (o *Options) enough(k Kind) int {
-	switch k {
-	case Sender:
-		return o.Sender
-	case Content:
-		return o.Content
-	}
-	return o.Reputation
-}
 
 // Book keeps the incidents. It is safe for concurrent use.
 type Book struct {
@@ -357,58 +293,4 @@ func (b *Book) change(f func(say func(*story, time.Time, News))) {
 	for _, e := range events {
 		b.opts.OnEvent(e)
 	}
-}
-
-// List returns the incidents that are followed: open, acknowledged, and closed within the quiet time; newest first.
-func (b *Book) List() []Incident {
-	b.mu.Lock()
-	defer b.mu.Unlock()
-	var list []Incident
-	for _, s := range b.live {
-		if s.ID != 0 {
-			list = append(list, s.clone())
-		}
-	}
-	slices.SortFunc(list, func(a, c Incident) int { return int(c.ID - a.ID) })
-	return list
-}
-
-// byID finds a followed incident.
-func (b *Book) byID(id int64) *story {
-	for _, s := range b.live {
-		if s.ID == id && id != 0 {
-			return s
-		}
-	}
-	return nil
-}
-
-// Ack says that a person has taken an incident on. ok is false when there is no open one with this ID.
-func (b *Book) Ack(id int64, by, note string, at time.Time) (ok bool) {
-	b.change(func(say func(*story, time.Time, News)) {
-		s := b.byID(id)
-		if s == nil || s.State == Closed {
-			return
-		}
-		s.State, s.By, ok = Acked, by, true
-		if note != "" {
-			s.Note = note
-		}
-		s.Timeline.add(at, "incident.event.acked", "by", by, "note", note)
-		b.dirty[s.ID] = true
-		say(s, at, WasAcked)
-	})
-	return ok
-}
-
-// Close closes an incident by hand; it reopens as any other when the cause comes back. ok is false when there is no open one
-// with this ID.
-func (b *Book) Close(id int64, by, note string, at time.Time) (ok bool) {
-	b.change(func(say func(*story, time.Time, News)) {
-		if s := b.byID(id); s != nil && s.State != Closed {
-			ok = true
-			b.close(s, at, strings.TrimSpace(by), note, say)
-		}
-	})
-	return ok
 }
