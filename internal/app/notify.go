@@ -23,7 +23,7 @@ import (
 // openNotify makes what tells people, and hands it the incidents that are open.
 func (a *App) openNotify(ctx context.Context, cfg *config.Config) (err error) {
 	a.notify, err = notify.Open(ctx, notify.Parts{
-		DB: a.db, Log: a.log.With("room", "notify"), Name: func(id string) string { return a.providers.Name(id) }, Mail: a.mailNotice, Check: a.answers, Host: cfg.Name(),
+		DB: a.db, Log: a.log.With("room", "notify"), Name: func(id string) string { return a.providers.Name(id) }, Mail: a.mailNotice, Check: a.answers, Current: a.incidents.Current, Host: cfg.Name(),
 	}, a.notifyOptions(cfg))
 	if err != nil {
 		return err

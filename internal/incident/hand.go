@@ -20,6 +20,17 @@ func (b *Book) List() []Incident {
 	return list
 }
 
+// Current returns an incident that is followed, as it stands.
+func (b *Book) Current(id int64) (Incident, bool) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	s := b.byID(id)
+	if s == nil {
+		return Incident{}, false
+	}
+	return s.clone(), true
+}
+
 // byID finds a followed incident.
 func (b *Book) byID(id int64) *story {
 	for _, s := range b.live {

@@ -51,6 +51,9 @@ type Parts struct {
 	Mail func(ctx context.Context, m *Mail) error
 	// Check returns when the main loops have answered, or an error when one has not; it may hang with them. See Heartbeat.
 	Check func(ctx context.Context) error
+	// Current returns an incident as it stands, if it is still followed: counts and paths change without an event, and a reminder
+	// would tell of hours ago. nil: what the last event said has to do.
+	Current func(id int64) (incident.Incident, bool)
 	// Host is the name of this ukai, for those who run several.
 	Host string
 }

@@ -91,6 +91,11 @@ func (n *Notifier) deliver(ctx context.Context, t *thread, p plan) {
 	n.mu.Lock()
 	e := incident.Event{At: time.Now(), News: p.news, Incident: t.inc}
 	n.mu.Unlock()
+	if n.parts.Current != nil {
+		if i, ok := n.parts.Current(e.Incident.ID); ok {
+			e.Incident = i
+		}
+	}
 	var late sync.WaitGroup
 	defer late.Wait()
 	by := n.round(ctx, &e, p, &late)

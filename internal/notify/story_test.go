@@ -95,6 +95,24 @@ func TestPeopleAreRemindedUntilSomebodyTakesItOn(t *testing.T) {
 	})
 }
 
+func TestAReminderTellsHowThingsStandNow(t *testing.T) {
+	play(t, Options{}, func(r *rig) {
+		r.n.parts.Current = func(id int64) (incident.Incident, bool) {
+			i := trouble(id, incident.Reputation)
+			i.Counts.Refused = 4711
+			return i, true
+		}
+		r.event(incident.WasOpened)
+		r.pass(4*time.Hour + time.Second)
+		r.mu.Lock()
+		defer r.mu.Unlock()
+		last := r.got[len(r.got)-1]
+		if last.news != isRepeated || last.notice.Event.Incident.Counts.Refused != 4711 {
+			t.Errorf("%s told of %d refusals", last.news, last.notice.Event.Incident.Counts.Refused)
+		}
+	})
+}
+
 func TestWhatNobodyTakesOnIsToldToTheNextLevel(t *testing.T) {
 	levels := []ChannelOptions{{Name: "chat", Kind: Webhook}, {Name: "phone", Kind: Webhook, Level: 2}, {Name: "boss", Kind: Webhook, Level: 3}}
 	play(t, Options{Channels: levels}, func(r *rig) {
