@@ -7,8 +7,8 @@
 //	Create -> Write... -> Commit   (250 may be said)
 //	Lease -> attempts -> Settle    (recipients done, the rest due again at a time, or on hold)
 //
-// Two engines stand behind Store and pass one conformance suite (storetest): the embedded one (segments and a SQLite index)
-// and PostgreSQL. Deletes may lag behind, acknowledgements may not.
+// Behind Store stands the embedded engine (segments and a SQLite index); storetest is the suite that it passes, and that any
+// other one has to. Deletes may lag behind, acknowledgements may not. docs/queue.md tells how it works.
 package queue
 
 import (
