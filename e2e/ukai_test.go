@@ -11,6 +11,8 @@ import (
 	"syscall"
 	"testing"
 	"time"
+
+	"ukai/internal/peersim"
 )
 
 // process is a running ukai.
@@ -121,10 +123,9 @@ func until(t *testing.T, limit time.Duration, what string, ok func() bool) {
 // freePort returns a TCP port that nobody listens on.
 func freePort(t *testing.T) int {
 	t.Helper()
-	l, err := net.Listen("tcp", "127.0.0.1:0")
+	port, err := peersim.FreePort()
 	if err != nil {
 		t.Fatal(err)
 	}
-	defer l.Close()
-	return l.Addr().(*net.TCPAddr).Port
+	return port
 }

@@ -23,6 +23,7 @@ import (
 	"time"
 
 	"ukai/internal/i18n"
+	"ukai/internal/peersim"
 )
 
 // dovecot is a private Dovecot on loopback with one user, whose mailbox is a Maildir.
@@ -165,12 +166,11 @@ func (d *dovecot) deliver(name, text string) {
 
 func freePort(t *testing.T) int {
 	t.Helper()
-	l, err := net.Listen("tcp", "127.0.0.1:0")
+	port, err := peersim.FreePort()
 	if err != nil {
 		t.Fatal(err)
 	}
-	defer l.Close()
-	return l.Addr().(*net.TCPAddr).Port
+	return port
 }
 
 // certificateFor makes cert.pem and key.pem for localhost, and returns the file of the authority: the certificate itself.
