@@ -16,14 +16,16 @@ var floors = map[string]int{
 	"mail": 0, "provider": 0, "dns": 0, "store": 0, "i18n": 0, "systemd": 0,
 	// readers: what was said, what it looks like
 	"outcome": 1, "dsn": 1, "maillog": 1, "verp": 1, "peersim": 1, "sasl": 1, "dkim": 1,
-	"dnsbl": 1,
+	"dnsbl": 1, "mtaconf": 1,
 	// keepers and hands
 	"queue": 2, "health": 2, "journal": 2, "classify": 2, "smtpclient": 2, "account": 2,
-	"suppress": 2,
+	"suppress": 2, "servers": 2,
 	// choosers
 	"route": 3, "guard": 3, "smtpserver": 3, "explain": 3, "survey": 3, "incident": 3, "unclassified": 3,
+	"soften": 3,
 	// engines
 	"dispatch": 4, "intake": 4, "watch": 4, "notify": 4, "cases": 4,
+	"steer": 4, "connect": 4, "qmail": 4,
 	// faces without a face
 	"api": 5, "config": 5,
 	// the one that knows everybody
