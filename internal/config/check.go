@@ -35,6 +35,7 @@ func (k *checker) all() {
 	k.watch()
 	k.notify()
 	k.lists()
+	k.steer()
 }
 
 // has tells whether the file gives a setting.

@@ -48,6 +48,7 @@ type Config struct {
 	Watch       Watch       `toml:"watch"`
 	Notify      Notify      `toml:"notify"`
 	Lists       Lists       `toml:"lists"`
+	Steer       Steer       `toml:"steer"`
 }
 
 // Log says what is logged, to standard error.
