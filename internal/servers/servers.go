@@ -25,6 +25,7 @@ import (
 	"crypto/sha256"
 	"crypto/subtle"
 	"errors"
+	"net/netip"
 	"slices"
 	"strings"
 	"sync"
@@ -52,7 +53,7 @@ type Server struct {
 	Egress string `json:"egress,omitempty"`
 	// Account is under which name it hands mail to ukai.
 	Account string `json:"account,omitempty"`
-	// Logs are where the server writes what became of each message, inside the root.
+	// Logs are where the server writes what became of each message, on its machine, with the root before them.
 	Logs []string `json:"logs,omitempty"`
 	// Routes are the files that say which mail takes the detour; none where it asks live, or is a mere client.
 	Routes []mtaconf.RouteFile `json:"routes,omitempty"`
@@ -66,11 +67,13 @@ type Server struct {
 
 // Place is where a server is installed.
 type Place struct {
-	Host     string `json:"host,omitempty"`     // empty: the machine of ukai
-	Root     string `json:"root,omitempty"`     // a directory laid out as "/"; empty: "/"
-	Dir      string `json:"dir,omitempty"`      // its configuration, inside the root
-	Instance string `json:"instance,omitempty"` // of one among several
-	Version  string `json:"version,omitempty"`
+	Host string `json:"host,omitempty"` // empty: the machine of ukai
+	// Addrs are what the world sees the server send from, where that is known; of a server with an egress they are the egress's.
+	Addrs    []netip.Addr `json:"addrs,omitempty"`
+	Root     string       `json:"root,omitempty"`     // a directory laid out as "/"; empty: "/"
+	Dir      string       `json:"dir,omitempty"`      // its configuration, inside the root
+	Instance string       `json:"instance,omitempty"` // of one among several
+	Version  string       `json:"version,omitempty"`
 }
 
 // Drift is what somebody has changed in the server's configuration since ukai was connected.
