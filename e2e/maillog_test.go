@@ -40,7 +40,7 @@ type message struct{ id, to string }
 // abroad makes the addresses of the world public ones, as they are in real logs: what goes to 127.0.0.0/8 has not left the
 // machine, and is read so.
 func abroad(log string) string {
-	return strings.NewReplacer("127.26.0.", "192.0.2.", "127.26.1.", "198.51.100.").Replace(log)
+	return strings.NewReplacer(worldNet+".0.", "192.0.2.", worldNet+".1.", "198.51.100.").Replace(log)
 }
 
 // readLog has the reader of logs read what a server wrote.

@@ -21,12 +21,29 @@ import (
 
 // The mail servers of Debian, each in a root directory of its own (scripts/peer-root), because they conflict as packages. Such
 // a server finds its way by real MX records: the world it lives in has a name server on port 53 and its providers on port 25, on
-// addresses of 127.26.0.0/16 that nobody else uses.
-const (
-	worldDNS  = "127.26.0.53"
-	worldPort = 25
-	worldDown = "127.26.0.99" // nobody listens there
+// addresses of a /16 that nobody else uses. The networks of two runs on one machine differ.
+var (
+	worldNet  = claimNet()
+	worldDNS  = worldNet + ".0.53"
+	worldDown = worldNet + ".0.99" // nobody listens there
 )
+
+const worldPort = 25
+
+// claim keeps other runs off the network of this one as long as the process lives.
+var claim net.Listener
+
+// claimNet finds a network that no other run of these tests uses.
+func claimNet() string {
+	for n := 26; n < 200; n++ {
+		name := fmt.Sprintf("127.%d", n)
+		if l, err := net.Listen("tcp", name+".255.1:53"); err == nil {
+			claim = l
+			return name
+		}
+	}
+	return "127.26"
+}
 
 // mta is a running mail server.
 type mta struct {
@@ -250,14 +267,14 @@ func (m *mta) lines() string {
 func world(t *testing.T, providers ...peersim.Provider) *peersim.World {
 	t.Helper()
 	for i := range providers {
-		providers[i].Listen = []netip.Addr{netip.AddrFrom4([4]byte{127, 26, 1, byte(i + 1)})}
+		providers[i].Listen = []netip.Addr{netip.MustParseAddr(fmt.Sprintf("%s.1.%d", worldNet, i+1))}
 	}
 	w, err := peersim.Start(peersim.Options{Providers: providers, Port: worldPort, DNS: worldDNS + ":53", Zone: peersim.Zone{
 		MX:   map[string][]string{"down.example": {"mx.down.example"}},
 		Addr: map[string][]netip.Addr{"mx.down.example": {netip.MustParseAddr(worldDown)}, mtaHost: {netip.MustParseAddr("127.0.0.1")}},
 	}})
 	if err != nil {
-		t.Fatalf("%v (these tests run as root, with ports 25 and 53 of 127.26.0.0/16 free)", err)
+		t.Fatalf("%v (these tests run as root, with ports 25 and 53 of %s.0.0/16 free)", err, worldNet)
 	}
 	t.Cleanup(w.Close)
 	return w
