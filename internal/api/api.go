@@ -47,6 +47,7 @@ type Parts struct {
 	Cases        *cases.Book
 	Watch        *watch.Hub   // nil: nobody else is watched
 	Lists        *watch.Lists // nil: no blocklists are asked
+	Steering     *Steering    // nil: no mail server can be connected
 	Mode         func() string
 	Egresses     func() []string // names of all egresses
 	Started      time.Time
@@ -73,6 +74,7 @@ func Control(p *Parts) http.Handler {
 	p.registerNotify(a)
 	p.registerCases(a)
 	p.registerUnclassified(a)
+	p.registerServers(a)
 	mux.Handle("GET /v1/queue/{id}/content", http.HandlerFunc(p.content))
 	mux.Handle("GET /metrics", p.Metrics.Handler())
 	return mux

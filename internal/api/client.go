@@ -57,6 +57,9 @@ type Problem struct {
 	Status int    `json:"status"`
 	Title  string `json:"title"`
 	Detail string `json:"detail"`
+	// Key and Args are the text in the message catalogue, where it has it.
+	Key  string `json:"key,omitempty"`
+	Args []any  `json:"args,omitempty"`
 }
 
 // Error returns the detail.

@@ -57,8 +57,9 @@ type Server struct {
 	Logs []string `json:"logs,omitempty"`
 	// Routes are the files that say which mail takes the detour; none where it asks live, or is a mere client.
 	Routes []mtaconf.RouteFile `json:"routes,omitempty"`
-	// Live is set where the server asks for each recipient.
+	// Live is set where the server asks for each recipient; Answer is what it is told of one whose mail takes the detour.
 	Live    bool      `json:"live,omitempty"`
+	Answer  string    `json:"answer,omitempty"`
 	Created time.Time `json:"created"`
 	// Contact is when the server was last heard of: a line of its log, a lookup, a poll of its agent; zero: never.
 	Contact time.Time `json:"contact,omitzero"`
