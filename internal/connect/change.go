@@ -1,0 +1,450 @@
+package connect
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"path"
+	"slices"
+	"strings"
+	"time"
+
+	"ukai/internal/i18n"
+	"ukai/internal/mtaconf"
+)
+
+// UndoneError says that changes were begun and taken back: the server has its old configuration.
+type UndoneError struct {
+	Cause error
+	// Trouble is what could not be put back, or not be taken up again; nil: all is as it was.
+	Trouble error
+}
+
+// Error returns the English text.
+func (u *UndoneError) Error() string { return u.Text(i18n.EN) }
+
+// Unwrap returns why it was taken back.
+func (u *UndoneError) Unwrap() error { return u.Cause }
+
+// Text returns the text in a language.
+func (u *UndoneError) Text(l i18n.Lang) string {
+	cause := i18n.ErrorText(l, u.Cause)
+	if u.Trouble != nil {
+		return i18n.Text(l, "connect.undone.part", "cause", cause, "trouble", i18n.ErrorText(l, u.Trouble))
+	}
+	return i18n.Text(l, "connect.undone", "cause", cause)
+}
+
+// transaction is a change of files under way.
+type transaction struct {
+	e     *Engine
+	s     *store
+	j     *journal
+	files []planned
+	plan  upkeep // how the server takes up the files as they shall be
+	seen  Deliveries
+	// former are files that the server's commands make and that were there before ukai; exact: their sources are what they
+	// were then.
+	former map[string]blob
+	exact  bool
+	// broken: the server's own check failed before anything was changed.
+	broken bool
+}
+
+// begin keeps copies and writes all new files out. Until it returns without error, nothing has changed.
+func (t *transaction) begin(texts map[string][]byte) (err error) {
+	defer func() {
+		if err != nil {
+			t.abandon()
+		}
+	}()
+	t.j.Dirs = append(t.j.Dirs, t.e.made...)
+	for _, dir := range []string{t.s.dir, t.s.file(copiesDir)} {
+		if _, err = t.e.disk.mkdir(dir, 0o700); err != nil {
+			return err
+		}
+	}
+	for _, text := range texts {
+		if _, err = t.s.keep(text, attr{}); err != nil {
+			return err
+		}
+	}
+	for i := range t.files {
+		if err = t.enter(&t.files[i]); err != nil {
+			return err
+		}
+	}
+	if err = t.enterMade(); err != nil {
+		return err
+	}
+	t.enterDirs()
+	if err = t.phase(staged); err != nil {
+		return err
+	}
+	return t.stageAll()
+}
+
+// enter notes a file in the journal, with copies of what it is and what it shall be.
+func (t *transaction) enter(f *planned) error {
+	if !f.changes() {
+		return nil
+	}
+	c := change{Path: f.path}
+	var err error
+	if f.was != nil {
+		if c.Was, err = t.s.keep(f.was.text, f.was.attr); err != nil {
+			return err
+		}
+	}
+	if f.to != nil {
+		if c.To, err = t.s.keep(f.to, f.toAttr); err != nil {
+			return err
+		}
+	}
+	t.j.Changes = append(t.j.Changes, c)
+	return nil
+}
+
+// enterMade notes the files that the server's own commands make, as they are.
+func (t *transaction) enterMade() error {
+	t.j.Made = make(map[string]*blob)
+	for _, name := range slices.Concat(t.plan.Made, t.j.Then.Made) {
+		was, err := t.e.disk.look(name)
+		if err != nil {
+			return err
+		}
+		var b *blob
+		if was != nil {
+			if b, err = t.s.keep(was.text, was.attr); err != nil {
+				return err
+			}
+		}
+		t.j.Made[name] = b
+	}
+	if n := t.j.Next; n != nil {
+		for _, name := range t.plan.Made {
+			if b := t.j.Made[name]; b != nil && !slices.Contains(t.j.Then.Made, name) {
+				n.MadeBefore[name] = *b
+			}
+		}
+	}
+	return nil
+}
+
+// enterDirs notes the directories that have to be made, before they are.
+func (t *transaction) enterDirs() {
+	for i := range t.j.Changes {
+		if t.j.Changes[i].To == nil {
+			continue
+		}
+		for _, dir := range t.e.disk.missing(path.Dir(t.j.Changes[i].Path)) {
+			if !slices.Contains(t.j.Dirs, dir) {
+				t.j.Dirs = append(t.j.Dirs, dir)
+			}
+		}
+	}
+	if n := t.j.Next; n != nil {
+		n.Dirs = append(n.Dirs, t.j.Dirs...)
+	}
+}
+
+// stageAll writes the new files out beside their places.
+func (t *transaction) stageAll() error {
+	for i := range t.j.Changes {
+		c := &t.j.Changes[i]
+		if c.To == nil {
+			continue
+		}
+		if _, err := t.e.disk.mkdir(path.Dir(c.Path), 0o755); err != nil {
+			return err
+		}
+		text, err := t.s.content(c.To)
+		if err != nil {
+			return err
+		}
+		if err := t.e.disk.stage(c.Path, text, &c.To.Attr); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func (t *transaction) phase(p phase) error {
+	t.j.Phase = p
+	return t.s.write(journalFile, t.j)
+}
+
+// abandon takes away what was prepared.
+func (t *transaction) abandon() {
+	for i := range t.j.Changes {
+		t.e.disk.clear(t.j.Changes[i].Path, endNew)
+	}
+	if m, err := t.s.manifest(); err == nil && m != nil {
+		if t.s.d.remove(t.s.file(journalFile)) == nil {
+			_ = t.s.sweep(m) // what stays is swept another time
+		}
+	} else {
+		_ = t.s.raze()
+	}
+	t.e.disk.rmdir(t.j.Dirs)
+}
+
+// run carries the change out, up to the watch. After an error everything is put back.
+func (t *transaction) run(ctx context.Context) error {
+	err := t.forward(ctx)
+	if err == nil && ctx.Err() != nil {
+		err = ctx.Err()
+	}
+	if err == nil {
+		return nil
+	}
+	if ctx.Err() != nil {
+		err = i18n.Errorf("connect.interrupted")
+	}
+	t.e.o.Tell(Step{Note: mtaconf.N("connect.step.undo")})
+	return &UndoneError{Cause: err, Trouble: t.undo(context.WithoutCancel(ctx))}
+}
+
+func (t *transaction) forward(ctx context.Context) error {
+	e := t.e
+	if err := t.phase(writing); err != nil {
+		return err
+	}
+	e.o.Tell(Step{Note: mtaconf.N("connect.step.write", "count", len(t.j.Changes))})
+	for i := range t.j.Changes {
+		if err := ctx.Err(); err != nil {
+			return err
+		}
+		if err := t.put(&t.j.Changes[i]); err != nil {
+			return i18n.Errorf("connect.write", "file", t.j.Changes[i].Path, "cause", err)
+		}
+	}
+	e.o.Tell(Step{Note: mtaconf.N("connect.step.check")})
+	if err := t.prepare(ctx); err != nil {
+		return err
+	}
+	if err := e.runAll(ctx, t.needed(t.plan.Check), "connect.check.failed"); err != nil && !t.broken {
+		return err
+	}
+	if !t.j.Running {
+		return nil
+	}
+	from := e.logEnds(t.plan.Logs)
+	e.o.Tell(Step{Note: mtaconf.N("connect.step.reload")})
+	if err := e.runAll(ctx, t.plan.Reload, "connect.reload.failed"); err != nil {
+		return err
+	}
+	if t.plan.Alive != "" {
+		if err := e.alive(ctx, t.plan.Alive); err != nil {
+			return i18n.Errorf("connect.alive.failed", "address", t.plan.Alive, "cause", err)
+		}
+	}
+	if t.j.Next == nil {
+		return nil
+	}
+	if err := t.phase(watching); err != nil {
+		return err
+	}
+	var err error
+	t.seen, err = e.watch(ctx, t.j.Next, from)
+	return err
+}
+
+// prepare has the server make what it needs besides the files, and takes away what it needs no more.
+func (t *transaction) prepare(ctx context.Context) error {
+	if err := t.e.runAll(ctx, t.needed(t.plan.Prepare), "connect.prepare.failed"); err != nil {
+		return err
+	}
+	for _, name := range t.j.Then.Made {
+		if t.j.Next != nil && slices.Contains(t.plan.Made, name) {
+			continue
+		}
+		if err := t.unmake(name); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// unmake takes away what the server's commands have made, or brings back what was there before ukai.
+func (t *transaction) unmake(name string) error {
+	b, ok := t.former[name]
+	if t.j.Next != nil {
+		delete(t.j.Next.MadeBefore, name)
+	}
+	if !ok {
+		return t.e.disk.remove(name)
+	}
+	if !t.exact {
+		return nil // what Prepare has made of the files as they are is right
+	}
+	text, err := t.s.content(&b)
+	if err != nil {
+		return err
+	}
+	return t.e.disk.replace(name, text, &b.Attr)
+}
+
+// needed leaves out the commands about files that are not there: no map is made of a file that was taken away.
+func (t *transaction) needed(all []mtaconf.Command) []mtaconf.Command {
+	return slices.DeleteFunc(slices.Clone(all), func(c mtaconf.Command) bool {
+		return slices.ContainsFunc(t.files, func(f planned) bool { return names(c, f.path) && !t.e.sys.Exists(f.path) })
+	})
+}
+
+// names tells whether a command has a file among its arguments, bare or behind the kind of a map ("hash:/etc/postfix/x").
+func names(c mtaconf.Command, file string) bool {
+	return slices.ContainsFunc(c.Args, func(a string) bool {
+		return a == file || strings.HasSuffix(a, ":"+file)
+	})
+}
+
+// put brings one file into its place.
+func (t *transaction) put(c *change) error {
+	if c.To != nil {
+		return t.e.disk.place(c.Path)
+	}
+	t.e.disk.hold(c.Path)
+	return t.e.disk.remove(c.Path)
+}
+
+// undo puts everything back: files, what the server makes of them, and what it runs by. It can be called again.
+func (t *transaction) undo(ctx context.Context) error {
+	var trouble []error
+	exact := true
+	for _, c := range slices.Backward(t.j.Changes) {
+		same, err := t.putBack(&c)
+		if err != nil {
+			trouble = append(trouble, i18n.Errorf("connect.undone.file", "file", c.Path, "cause", err))
+		}
+		exact = exact && same
+	}
+	if len(trouble) > 0 { // the journal stays: whoever comes next tries again
+		return errors.Join(trouble...)
+	}
+	if err := t.e.runAll(ctx, t.needed(t.j.Then.Prepare), "connect.prepare.failed"); err != nil {
+		trouble = append(trouble, err)
+	}
+	if err := t.putBackMade(exact); err != nil {
+		trouble = append(trouble, err)
+	}
+	if t.j.Running {
+		trouble = append(trouble, t.takeUp(ctx))
+	}
+	t.abandonKept()
+	return errors.Join(trouble...)
+}
+
+// takeUp has the server run by the old files again.
+func (t *transaction) takeUp(ctx context.Context) error {
+	if err := t.e.runAll(ctx, t.j.Then.Reload, "connect.reload.failed"); err != nil {
+		return err
+	}
+	if t.j.Then.Alive == "" {
+		return nil
+	}
+	if err := t.e.alive(ctx, t.j.Then.Alive); err != nil {
+		return i18n.Errorf("connect.alive.failed", "address", t.j.Then.Alive, "cause", err)
+	}
+	return nil
+}
+
+func (t *transaction) abandonKept() {
+	for i := range t.j.Changes {
+		t.e.disk.clear(t.j.Changes[i].Path, endNew, endOld)
+	}
+	t.abandon()
+}
+
+// putBack brings one file back to what it was; same tells that it is that to the byte. What somebody has done to it meanwhile
+// stays.
+func (t *transaction) putBack(c *change) (same bool, err error) {
+	d := &t.e.disk
+	cur, err := d.look(c.Path)
+	if err != nil {
+		return false, err
+	}
+	if cur.is(c.Was) {
+		return true, nil
+	}
+	was, err := t.s.content(c.Was)
+	if err != nil {
+		return false, err
+	}
+	if cur.is(c.To) {
+		if c.Was == nil {
+			return true, d.remove(c.Path)
+		}
+		if ok, err := d.back(c.Path, c.Was.Sum); ok || err != nil {
+			return ok, err
+		}
+		return true, d.replace(c.Path, was, &c.Was.Attr)
+	}
+	if cur == nil { // removed since
+		return false, nil
+	}
+	to, err := t.s.content(c.To)
+	if err != nil {
+		return false, err
+	}
+	rev := reverse(to, was, cur.text)
+	if c.Was == nil && len(rev.text) == 0 {
+		return false, d.remove(c.Path)
+	}
+	a := cur.attr
+	a.MTime = time.Time{}
+	return false, d.replace(c.Path, rev.text, &a)
+}
+
+// putBackMade brings back what the server's commands have made over; where the sources are what they were to the byte.
+func (t *transaction) putBackMade(exact bool) error {
+	for name, b := range t.j.Made {
+		if b == nil {
+			if err := t.e.disk.remove(name); err != nil {
+				return err
+			}
+			continue
+		}
+		text, err := t.s.content(b)
+		if err != nil || !exact {
+			continue // what Prepare has made of the files as they are is right
+		}
+		cur, err := t.e.disk.look(name)
+		if err != nil || cur.is(b) {
+			continue
+		}
+		if err := t.e.disk.replace(name, text, &b.Attr); err != nil {
+			return fmt.Errorf("put %s back: %w", name, err)
+		}
+	}
+	return nil
+}
+
+// finish makes the change lasting.
+func (t *transaction) finish() error {
+	if err := t.phase(done); err != nil {
+		return err
+	}
+	return t.settle()
+}
+
+// settle ends a change that is done. It can be called again.
+func (t *transaction) settle() error {
+	for i := range t.j.Changes {
+		t.e.disk.clear(t.j.Changes[i].Path, endNew, endOld)
+	}
+	if t.j.Next == nil {
+		if err := t.s.raze(); err != nil {
+			return err
+		}
+		t.e.disk.rmdir(t.j.Dirs)
+		return nil
+	}
+	if err := t.s.write(manifestFile, t.j.Next); err != nil {
+		return err
+	}
+	if err := t.s.d.remove(t.s.file(journalFile)); err != nil {
+		return err
+	}
+	return t.s.sweep(t.j.Next)
+}

@@ -1,0 +1,81 @@
+package connect
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"syscall"
+	"time"
+
+	"ukai/internal/i18n"
+)
+
+// lockTime is how long another ukai connect is waited for.
+const lockTime = 3 * time.Second
+
+// lock keeps other processes out, and ends what a killed one has begun. create makes the directory where it is not there;
+// without it, there is nothing to lock where nothing is kept. The lock is on the directory itself, so that no file of it stays.
+func (e *Engine) lock(ctx context.Context, create bool) (unlock func(), err error) {
+	e.made = nil
+	if create {
+		if e.made, err = e.disk.mkdir(stateDir, 0o700); err != nil {
+			e.disk.rmdir(e.made)
+			return nil, i18n.Errorf("connect.state.dir", "dir", stateDir, "cause", err)
+		}
+	}
+	real, err := e.sys.Real(stateDir)
+	if err != nil {
+		return nil, err
+	}
+	f, err := os.Open(real)
+	if errors.Is(err, fs.ErrNotExist) && !create {
+		return func() {}, nil
+	}
+	if err != nil {
+		return nil, i18n.Errorf("connect.state.dir", "dir", stateDir, "cause", err)
+	}
+	if err := flock(ctx, f); err != nil {
+		f.Close()
+		return nil, err
+	}
+	if is, err := os.Stat(real); err != nil || !same(f, is) { // removed by whoever had it
+		f.Close()
+		return nil, i18n.Errorf("connect.busy")
+	}
+	if err := e.recoverAll(ctx); err != nil {
+		f.Close()
+		return nil, err
+	}
+	return func() {
+		e.disk.rmdir(e.made) // where nothing came to be kept
+		f.Close()
+	}, nil
+}
+
+func same(f *os.File, is fs.FileInfo) bool {
+	st, err := f.Stat()
+	return err == nil && os.SameFile(st, is)
+}
+
+func flock(ctx context.Context, f *os.File) error {
+	ctx, cancel := context.WithTimeout(ctx, lockTime)
+	defer cancel()
+	tick := time.NewTicker(50 * time.Millisecond)
+	defer tick.Stop()
+	for {
+		err := syscall.Flock(int(f.Fd()), syscall.LOCK_EX|syscall.LOCK_NB)
+		switch {
+		case err == nil:
+			return nil
+		case !errors.Is(err, syscall.EWOULDBLOCK):
+			return fmt.Errorf("lock %s: %w", f.Name(), err)
+		}
+		select {
+		case <-ctx.Done():
+			return i18n.Errorf("connect.busy")
+		case <-tick.C:
+		}
+	}
+}
