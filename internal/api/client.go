@@ -90,6 +90,11 @@ func (c *Client) call(ctx context.Context, method, path string, in, out any) err
 	if err != nil {
 		return c.unreachable(err)
 	}
+	return readAnswer(resp, out)
+}
+
+// readAnswer reads what was asked for, or the Problem that came in its place.
+func readAnswer(resp *http.Response, out any) error {
 	defer resp.Body.Close()
 	if resp.StatusCode >= 400 {
 		p := &Problem{Status: resp.StatusCode, Title: resp.Status}

@@ -31,6 +31,7 @@ import (
 	"ukai/internal/outcome"
 	"ukai/internal/provider"
 	"ukai/internal/queue"
+	"ukai/internal/servers"
 	"ukai/internal/smtpserver"
 	"ukai/internal/store"
 	"ukai/internal/systemd"
@@ -76,8 +77,11 @@ type App struct {
 	watch     *watch.Hub
 	lists     *watch.Lists
 	positions *watch.Places
-	metrics   *api.Metrics
-	rules     *classify.Live
+	servers   *servers.Book
+	// serversChanged is told, with room for one, that the book of servers is another.
+	serversChanged chan struct{}
+	metrics        *api.Metrics
+	rules          *classify.Live
 	// unclassified are the replies that no rule knows.
 	unclassified *unclassified.Keeper
 	parts        *api.Parts
@@ -90,6 +94,7 @@ type App struct {
 	cfg    *config.Config
 	egress []string // names, in order
 	open   []opened // SMTP listeners
+	agents agentListener
 }
 
 // opened is an SMTP listener that is bound.
@@ -100,9 +105,9 @@ type opened struct {
 
 // New builds an App and binds its addresses; nothing is served before Run. When it fails, everything it had opened is closed.
 func New(ctx context.Context, cfg *config.Config, opts Options) (*App, error) {
-	a := &App{opts: opts, log: opts.Log, cfg: cfg, started: time.Now(), certs: newCertificates(cfg.Data)}
+	a := &App{opts: opts, log: opts.Log, cfg: cfg, started: time.Now(), certs: newCertificates(cfg.Data), serversChanged: make(chan struct{}, 1)}
 	for _, step := range []func(context.Context, *config.Config) error{
-		a.openData, a.openKnowledge, a.openJudgement, a.openIncidents, a.openCases, a.openAftermath, a.buildDispatch, a.buildWatch, a.buildLists, a.buildServer, a.openNotify, a.bind,
+		a.openData, a.openKnowledge, a.openJudgement, a.openIncidents, a.openCases, a.openAftermath, a.openServers, a.buildDispatch, a.buildWatch, a.buildLists, a.buildServer, a.openNotify, a.bind,
 	} {
 		if err := step(ctx, cfg); err != nil {
 			return nil, errors.Join(err, a.Close())
@@ -171,6 +176,8 @@ func (a *App) Run(ctx context.Context) error {
 	long("suppress", a.after.suppress.Run)
 	long("return path", a.turnKeys)
 	long("watch", a.watch.Run)
+	long("servers", func(ctx context.Context) error { return a.servers.Run(ctx, a.log.With("room", "servers")) })
+	long("connected servers", a.keepServers)
 	long("lists", a.lists.Run)
 	long("submission", a.watchAccounts)
 	long("rules", a.watchRules)

@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"log/slog"
+	"net"
 	"net/netip"
 
 	"ukai/internal/config"
@@ -17,7 +18,7 @@ func (a *App) buildWatch(ctx context.Context, cfg *config.Config) (err error) {
 		return err
 	}
 	a.watch = watch.New(watch.Parts{
-		Health: a.health, Journal: a.journal, Rules: a.rules, Providers: a.providers, Lookup: a.receives, Seen: a.seen, Log: a.log.With("room", "watch"),
+		Health: a.health, Journal: a.journal, Rules: a.rules, Providers: a.providers, Lookup: a.receives, Seen: a.observed, Log: a.log.With("room", "watch"),
 	}, watchOptions(cfg))
 	a.watch.Set(a.watched(cfg))
 	return nil
@@ -49,7 +50,16 @@ func watchOptions(cfg *config.Config) watch.Options {
 			o.Own = append(o.Own, e.Helo)
 		}
 	}
+	if host, _, err := net.SplitHostPort(cfg.Steer.Relay); err == nil {
+		o.Own = append(o.Own, host)
+	}
 	return o
+}
+
+// observed takes in what the Hub has placed.
+func (a *App) observed(o *watch.Observation) {
+	a.seen(o)
+	a.serverSeen(o)
 }
 
 // watched makes the sources of the settings. What a source was made from tells whether it is the same one after a reload; a
@@ -74,7 +84,7 @@ func (a *App) watched(cfg *config.Config) []watch.Entry {
 	for _, m := range cfg.Watch.IMAP {
 		add(a.mailbox(&m, log), m, string(m.Password))
 	}
-	return all
+	return append(all, a.serverLogs(know)...)
 }
 
 // mailbox makes the source that reads by IMAP.

@@ -44,7 +44,7 @@ func (a *App) buildDispatch(ctx context.Context, cfg *config.Config) error {
 		return err
 	}
 	a.health = health.New(health.Options{
-		Thresholds: cfg.Health, Sources: sources(cfg),
+		Thresholds: cfg.Health, Sources: a.sources(cfg),
 		OnChange: a.changed,
 	}, a.log.With("room", "health"))
 	if err := a.health.Load(ctx, a.db); err != nil {
@@ -237,7 +237,7 @@ func (a *App) Reload(ctx context.Context, cfg *config.Config) error {
 	if err := a.reloadAftermath(cfg); err != nil {
 		return err
 	}
-	a.health.Configure(cfg.Health, sources(cfg))
+	a.health.Configure(cfg.Health, a.sources(cfg))
 	a.dispatch.SetWays(ways)
 	a.setEgresses(ways)
 	a.reloadWatch(cfg)
@@ -251,6 +251,7 @@ func (a *App) Reload(ctx context.Context, cfg *config.Config) error {
 	if old.Data != cfg.Data || old.HTTP != cfg.HTTP {
 		a.log.Warn("the data directory and the HTTP address change at a restart only")
 	}
+	a.reloadAgents(old, cfg)
 	a.log.Info("configuration reloaded", "took", time.Since(began).Round(time.Millisecond))
 	return nil
 }
