@@ -31,6 +31,9 @@ const (
 
 // Main runs one command and returns the exit code.
 func Main(args []string, stdin io.Reader, stdout, stderr io.Writer) int {
+	if asQmailRemote(args) {
+		return runQmailRemote(args, stdin, stdout)
+	}
 	return run(args, &env{in: stdin, out: stdout, err: stderr, getenv: os.Getenv, now: time.Now, who: username, start: startApp, build: readBuild, site: siteConfig})
 }
 
@@ -87,6 +90,7 @@ func newRoot(e *env) *cobra.Command {
 		newRules(e),
 		newUnclassified(e),
 		newConfig(e),
+		newQmailRemote(e),
 		newVersion(e),
 		newCompletion(e),
 	)

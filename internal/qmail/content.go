@@ -60,7 +60,7 @@ func (m *message) measure() (size int64, eightBit bool, err error) {
 		for _, c := range buf[:n] {
 			eightBit = eightBit || c > 127
 		}
-		if err == io.EOF { //nolint:errorlint // the reader is ours and wraps nothing
+		if err == io.EOF {
 			return size, eightBit, nil
 		}
 		if err != nil {
@@ -89,7 +89,7 @@ func (r *crlfReader) Read(p []byte) (int, error) {
 		}
 		n, err := r.src.Read(r.in[:])
 		r.turn(r.in[:n])
-		if r.err = err; err == io.EOF && (r.cr || r.line) { //nolint:errorlint // io.Reader returns it as it is
+		if r.err = err; err == io.EOF && (r.cr || r.line) {
 			r.end()
 		}
 	}
