@@ -100,6 +100,9 @@ type Plan struct {
 	Files []File `json:"files"`
 	// Routes are the files that package steer keeps while ukai runs. Each is among Files, too, as it is at the beginning.
 	Routes []RouteFile `json:"routes,omitempty"`
+	// Answer is what a live lookup is told of a recipient whose mail takes the detour; "{domain}" in it is the recipient's
+	// domain. Empty where the server asks nobody.
+	Answer string `json:"answer,omitempty"`
 	// Prepare makes what the server needs besides the files (an indexed map); Check is the server's own check of its
 	// configuration, with the files in their places; Reload has it taken up. The same are run after the changes were taken back.
 	Prepare []Command `json:"prepare,omitempty"`
