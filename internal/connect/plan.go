@@ -185,6 +185,11 @@ func (f *cleaned) take(before, after []byte, block bool) {
 	case f.record.Moving && !block:
 		f.text = before
 		return
+	case f.record.Whole:
+		if f.text = before; !bytes.Equal(f.was.text, after) {
+			f.text = f.was.text // a package has brought another
+		}
+		return
 	}
 	current := f.was.text
 	if block {
@@ -266,9 +271,12 @@ func (e *Engine) compareFile(p *Proposal, c *cleaned, f *mtaconf.File) error {
 	if c.was != nil {
 		n.toAttr = c.was.attr
 		n.toAttr.MTime = time.Time{}
+		if f.Whole && f.Perm != 0 {
+			n.toAttr.Mode = f.Perm
+		}
 	}
 	if c.text == nil || !bytes.Equal(c.text, to) || f.Moving {
-		n.record = &record{Path: f.Path, Before: p.former(c), After: p.blob(to, n.toAttr), Secret: f.Secret, Moving: f.Moving}
+		n.record = &record{Path: f.Path, Before: p.former(c), After: p.blob(to, n.toAttr), Secret: f.Secret, Moving: f.Moving, Whole: f.Whole}
 	}
 	p.add(n)
 	return nil
@@ -324,6 +332,9 @@ func (c *cleaned) restored() attr {
 			return c.record.Before.Attr
 		}
 		a.MTime = c.record.Before.Attr.MTime
+		if c.record.Whole {
+			a.Mode = c.record.Before.Attr.Mode
+		}
 	default:
 		a.MTime = time.Time{}
 	}
@@ -349,11 +360,18 @@ func (p *Proposal) add(f planned) {
 	case f.to == nil:
 		c.Kind = Remove
 	}
-	if !f.secret {
+	switch {
+	case f.secret:
+	case binary(f.was.content()) || binary(f.to):
+		c.Diff = "Binary files " + f.path + " and " + f.path + " differ\n" // as diff(1) says it
+	default:
 		c.Diff = p.masked(Unified(f.path, f.was.content(), f.to))
 	}
 	p.Changes = append(p.Changes, c)
 }
+
+// binary tells whether a file is none of lines.
+func binary(text []byte) bool { return bytes.IndexByte(text, 0) >= 0 }
 
 // masked takes the password out of what is shown.
 func (p *Proposal) masked(s string) string {

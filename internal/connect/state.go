@@ -29,6 +29,7 @@ type record struct {
 	After  *blob  `json:"after"`
 	Secret bool   `json:"secret,omitempty"`
 	Moving bool   `json:"moving,omitempty"`
+	Whole  bool   `json:"whole,omitempty"`
 }
 
 // manifest says how a server is connected.

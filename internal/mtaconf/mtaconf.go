@@ -141,6 +141,9 @@ type File struct {
 	Secret bool `json:"secret,omitempty"`
 	// Moving files are written by ukai while it runs: their content is no drift.
 	Moving bool `json:"moving,omitempty"`
+	// Whole files become something else, as a program becomes a script: such a file gets Perm even if it is there, and is taken
+	// back whole, with the rights it had, or, if somebody has put another in its place, not at all.
+	Whole bool `json:"whole,omitempty"`
 }
 
 // Format is how a file of routes is written.
