@@ -104,7 +104,7 @@ func (c *compiler) rule(file int, f *File, r *Rule) {
 	}
 	c.effect(c.rarest(r.All), effect{role: wakes, n: n})
 	c.effect(r.Any, effect{role: isAny, n: n})
-	c.effect(c.listed(r.Lists), effect{role: isListed, n: n})
+	c.effect(c.Listed(r.Lists), effect{role: isListed, n: n})
 	c.effect(r.None, effect{role: isNone, n: n})
 	for _, s := range r.Codes {
 		v, _ := parseCodes(s)
@@ -137,17 +137,6 @@ func (c *compiler) rarest(all []string) []string {
 		return nil
 	}
 	return []string{best}
-}
-
-// listed returns the phrases of the lists of a kind.
-func (c *compiler) listed(kind string) []string {
-	var out []string
-	for _, l := range c.lists {
-		if kind == "any" || kind != "" && l.Domain == (kind == "domain") {
-			out = append(out, l.Any...)
-		}
-	}
-	return out
 }
 
 // template is the verdict of a rule as far as it is the same for every text.

@@ -124,6 +124,38 @@ func (r *Rules) describe(x *compiled) Described {
 	return Described{Name: x.name, File: f.name, Title: f.Title, Providers: f.Providers, Order: f.Order, Rule: *x.rule}
 }
 
+// Means returns what a rule says of every text that it fits: class, blame, scope, and whether a detour helps. Action, and all that
+// is read from the text, is empty.
+func (r *Rules) Means(name string) Verdict {
+	for i := range r.rules {
+		if r.rules[i].name == name {
+			return r.rules[i].verdict
+		}
+	}
+	return Verdict{}
+}
+
+// Marks returns the phrases that betray who speaks in a file of rules, none for a file that has none.
+func (r *Rules) Marks(file string) []string {
+	for _, f := range r.files {
+		if f.name == file {
+			return f.Marks
+		}
+	}
+	return nil
+}
+
+// Listed returns the phrases by which a text names a blocklist of a kind: "ip", "domain" or "any".
+func (r *Rules) Listed(kind string) []string {
+	var out []string
+	for _, l := range r.lists {
+		if kind == "any" || kind != "" && l.Domain == (kind == "domain") {
+			out = append(out, l.Any...)
+		}
+	}
+	return out
+}
+
 // Without returns the rules but for those with the given names (FILE.NAME). It is for measuring what a rule is worth.
 func (r *Rules) Without(names ...string) (*Rules, error) {
 	off := make(map[string]bool, len(names))
