@@ -14,6 +14,7 @@ import (
 
 	"ukai/internal/i18n"
 	"ukai/internal/servers"
+	"ukai/internal/steer"
 	"ukai/internal/watch"
 )
 
@@ -67,7 +68,7 @@ func (c *AgentClient) do(req *http.Request, out any) (*http.Response, error) {
 	case err != nil:
 		return nil, i18n.Errorf("api.hub.unreachable", "hub", c.join.Agents, "cause", err)
 	case resp.StatusCode == http.StatusUnauthorized:
-		return nil, errors.Join(i18n.Errorf("api.hub.unknown", "hub", c.join.Hub, "name", c.join.Name), resp.Body.Close())
+		return nil, errors.Join(i18n.Errorf("api.hub.unknown", "hub", c.join.Hub, "name", c.join.Name, "cause", servers.ErrUnknown), resp.Body.Close())
 	case resp.StatusCode == http.StatusNotModified:
 		return resp, resp.Body.Close()
 	}
@@ -111,18 +112,16 @@ func (c *AgentClient) Tell(ctx context.Context, batch string, list []watch.Told)
 	return err
 }
 
-// Routes returns the domains whose mail takes the detour, and a tag. Under the tag of before, changed is false where they are
-// the same.
-func (c *AgentClient) Routes(ctx context.Context, tag string) (domains []string, next string, changed bool, err error) {
-	req, err := c.request(ctx, http.MethodGet, "/v1/agent/routes", nil)
+// Detours returns the mail that takes the detour, and a tag. Under the tag of before, changed is false where it is the same.
+func (c *AgentClient) Detours(ctx context.Context, tag string) (d steer.Detours, next string, changed bool, err error) {
+	req, err := c.request(ctx, http.MethodGet, "/v1/agent/detours", nil)
 	if err != nil {
-		return nil, "", false, err
+		return d, "", false, err
 	}
 	req.Header.Set("If-None-Match", tag)
-	var r AgentRoutes
-	resp, err := c.do(req, &r)
+	resp, err := c.do(req, &d)
 	if err != nil {
-		return nil, "", false, err
+		return d, "", false, err
 	}
-	return r.Domains, resp.Header.Get("ETag"), resp.StatusCode != http.StatusNotModified, nil
+	return d, resp.Header.Get("ETag"), resp.StatusCode != http.StatusNotModified, nil
 }

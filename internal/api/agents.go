@@ -1,9 +1,10 @@
 package api
 
 import (
+	"crypto/sha256"
+	"encoding/hex"
 	"encoding/json"
 	"errors"
-	"hash/fnv"
 	"io"
 	"net/http"
 	"net/netip"
@@ -13,6 +14,7 @@ import (
 	"github.com/danielgtaylor/huma/v2"
 
 	"ukai/internal/servers"
+	"ukai/internal/steer"
 	"ukai/internal/watch"
 )
 
@@ -24,11 +26,6 @@ const (
 
 // batchHeader numbers what an agent tells, so that a batch whose answer was lost counts once.
 const batchHeader = "Ukai-Batch"
-
-// AgentRoutes are the domains whose mail takes the detour.
-type AgentRoutes struct {
-	Domains []string `json:"domains"`
-}
 
 // agents is the door for "ukai agent" on other machines. Everybody says who they are before a word of theirs is read, and
 // whoever they are, they learn and change what is theirs only.
@@ -43,11 +40,11 @@ func Agents(p *Parts) http.Handler {
 	a := &agents{Parts: p, last: make(map[string]string)}
 	mux := http.NewServeMux()
 	for at, f := range map[string]func(http.ResponseWriter, *http.Request, *servers.Server) error{
-		"POST /v1/agent/join":  a.join,
-		"POST /v1/agent/leave": a.leave,
-		"POST /v1/agent/drift": a.drift,
-		"POST /v1/agent/told":  a.told,
-		"GET /v1/agent/routes": a.routes,
+		"POST /v1/agent/join":   a.join,
+		"POST /v1/agent/leave":  a.leave,
+		"POST /v1/agent/drift":  a.drift,
+		"POST /v1/agent/told":   a.told,
+		"GET /v1/agent/detours": a.detours,
 	} {
 		mux.Handle(at, a.known(f))
 	}
@@ -168,21 +165,24 @@ func (a *agents) fresh(server, batch string) bool {
 	return true
 }
 
-// routes answers with the domains, or says that they are those of before (RFC 9110, section 13.1.2).
-func (a *agents) routes(w http.ResponseWriter, r *http.Request, s *servers.Server) error {
-	domains, err := a.Steering.Routes(r.Context(), s.Name)
+// detours answers with the mail that takes the detour, or says that it is that of before (RFC 9110, section 13.1.2).
+func (a *agents) detours(w http.ResponseWriter, r *http.Request, s *servers.Server) error {
+	var d steer.Detours
+	if a.Steering.Detours != nil {
+		d = a.Steering.Detours(s.Name)
+	}
+	text, err := json.Marshal(d)
 	if err != nil {
-		return serverTrouble(err)
+		return err
 	}
-	h := fnv.New64a()
-	for _, d := range domains {
-		_, _ = io.WriteString(h, d+"\n") // a hash takes everything
-	}
-	tag := `"` + strconv.FormatUint(h.Sum64(), 36) + "-" + strconv.Itoa(len(domains)) + `"`
+	sum := sha256.Sum256(text)
+	tag := `"` + hex.EncodeToString(sum[:12]) + `"`
 	w.Header().Set("ETag", tag)
 	if r.Header.Get("If-None-Match") == tag {
 		w.WriteHeader(http.StatusNotModified)
 		return nil
 	}
-	return sayJSON(w, AgentRoutes{Domains: listed(domains)})
+	w.Header().Set("Content-Type", "application/json")
+	_, _ = w.Write(text) // the client is gone: it asks again
+	return nil
 }

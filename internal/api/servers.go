@@ -14,6 +14,7 @@ import (
 	"ukai/internal/health"
 	"ukai/internal/mtaconf"
 	"ukai/internal/servers"
+	"ukai/internal/steer"
 	"ukai/internal/watch"
 )
 
@@ -28,9 +29,9 @@ type Steering struct {
 	Egress func() string
 	// Agents is the door for other machines; its address is empty where there is none.
 	Agents func() AgentDoor
-	// Take takes what a server tells; Routes are the domains whose mail takes the detour.
-	Take   func(w watch.Witness, list []watch.Told)
-	Routes func(ctx context.Context, server string) ([]string, error)
+	// Take takes what a server tells; Detours is the mail of a server that takes the detour (nil: none does).
+	Take    func(w watch.Witness, list []watch.Told)
+	Detours func(server string) steer.Detours
 }
 
 // Gate is where a server hands mail in.

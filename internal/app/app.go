@@ -33,6 +33,7 @@ import (
 	"ukai/internal/queue"
 	"ukai/internal/servers"
 	"ukai/internal/smtpserver"
+	"ukai/internal/steer"
 	"ukai/internal/store"
 	"ukai/internal/systemd"
 	"ukai/internal/unclassified"
@@ -77,6 +78,8 @@ type App struct {
 	watch     *watch.Hub
 	lists     *watch.Lists
 	positions *watch.Places
+	steer     *steer.Steer
+	lookups   net.Listener // nil: no live lookups
 	servers   *servers.Book
 	// serversChanged is told, with room for one, that the book of servers is another.
 	serversChanged chan struct{}
@@ -107,7 +110,7 @@ type opened struct {
 func New(ctx context.Context, cfg *config.Config, opts Options) (*App, error) {
 	a := &App{opts: opts, log: opts.Log, cfg: cfg, started: time.Now(), certs: newCertificates(cfg.Data), serversChanged: make(chan struct{}, 1)}
 	for _, step := range []func(context.Context, *config.Config) error{
-		a.openData, a.openKnowledge, a.openJudgement, a.openIncidents, a.openCases, a.openAftermath, a.openServers, a.buildDispatch, a.buildWatch, a.buildLists, a.buildServer, a.openNotify, a.bind,
+		a.openData, a.openKnowledge, a.openJudgement, a.openIncidents, a.openCases, a.openAftermath, a.openServers, a.buildDispatch, a.buildWatch, a.openSteer, a.buildLists, a.buildServer, a.openNotify, a.bind,
 	} {
 		if err := step(ctx, cfg); err != nil {
 			return nil, errors.Join(err, a.Close())
@@ -178,6 +181,10 @@ func (a *App) Run(ctx context.Context) error {
 	long("watch", a.watch.Run)
 	long("servers", func(ctx context.Context) error { return a.servers.Run(ctx, a.log.With("room", "servers")) })
 	long("connected servers", a.keepServers)
+	long("steer", a.steer.Run)
+	if a.lookups != nil {
+		long("lookups", a.serveLookups)
+	}
 	long("lists", a.lists.Run)
 	long("submission", a.watchAccounts)
 	long("rules", a.watchRules)
@@ -242,6 +249,9 @@ func (a *App) Close() error {
 	a.open = nil
 	a.mu.Unlock()
 	a.doors.close()
+	if a.lookups != nil {
+		_ = a.lookups.Close() // by Serve already, when it ran
+	}
 	var errs []error
 	if a.health != nil && a.db != nil {
 		errs = append(errs, a.health.Save(context.Background()))

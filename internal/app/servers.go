@@ -51,6 +51,7 @@ func (a *App) keepServers(ctx context.Context) error {
 func (a *App) followServers(cfg *config.Config) {
 	a.health.Configure(cfg.Health, a.sources(cfg))
 	a.reloadWatch(cfg)
+	a.followSteered()
 }
 
 // sources tells health where the egresses send from, and the connected servers that have addresses of their own: a refusal that

@@ -60,6 +60,7 @@ func watchOptions(cfg *config.Config) watch.Options {
 func (a *App) observed(o *watch.Observation) {
 	a.seen(o)
 	a.serverSeen(o)
+	a.wrote(o)
 }
 
 // watched makes the sources of the settings. What a source was made from tells whether it is the same one after a reload; a

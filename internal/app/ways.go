@@ -73,6 +73,9 @@ func (a *App) buildDispatch(ctx context.Context, cfg *config.Config) error {
 // changed passes a change of a path on.
 func (a *App) changed(c health.Change) {
 	a.dispatch.Note(c)
+	if a.steer != nil { // while it is made, it reads the book
+		a.steer.Changed(c)
+	}
 	a.incidents.Moved(&c)
 	if a.opts.OnChange != nil {
 		a.opts.OnChange(c)
@@ -252,6 +255,7 @@ func (a *App) Reload(ctx context.Context, cfg *config.Config) error {
 		a.log.Warn("the data directory and the HTTP address change at a restart only")
 	}
 	a.reloadAgents(old, cfg)
+	a.reloadSteer(old, cfg)
 	a.log.Info("configuration reloaded", "took", time.Since(began).Round(time.Millisecond))
 	return nil
 }

@@ -28,6 +28,8 @@ var floors = map[string]int{
 	"steer": 4, "connect": 4, "qmail": 4,
 	// faces without a face
 	"api": 5, "config": 5,
+	// beside a mail server on another machine
+	"agent": 6,
 	// the one that knows everybody
 	"app": 7,
 	// the fire drill
