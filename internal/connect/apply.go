@@ -1,7 +1,9 @@
 package connect
 
 import (
+	"bytes"
 	"context"
+	"encoding/json"
 	"errors"
 	"maps"
 	"slices"
@@ -138,6 +140,11 @@ func (p *Proposal) manifest() *manifest {
 
 // rewrite keeps what is different where no file of the server is: the name, the mode, lines that people have added.
 func (e *Engine) rewrite(s *store, p *Proposal, next *manifest) error {
+	was, err1 := json.Marshal(p.old)
+	is, err2 := json.Marshal(next)
+	if err1 == nil && err2 == nil && bytes.Equal(was, is) {
+		return nil
+	}
 	for _, text := range p.texts {
 		if _, err := s.keep(text, attr{}); err != nil {
 			return err

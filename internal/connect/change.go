@@ -47,6 +47,8 @@ type transaction struct {
 	// were then.
 	former map[string]blob
 	exact  bool
+	// prepared: the server's commands may have made something.
+	prepared bool
 	// broken: the server's own check failed before anything was changed.
 	broken bool
 }
@@ -148,10 +150,15 @@ func (t *transaction) enterDirs() {
 	}
 }
 
-// stageAll writes the new files out beside their places.
+// stageAll writes the new files out beside their places, and gives the old ones a second name.
 func (t *transaction) stageAll() error {
 	for i := range t.j.Changes {
 		c := &t.j.Changes[i]
+		if c.Was != nil {
+			if err := t.e.disk.hold(c.Path); err != nil {
+				return err
+			}
+		}
 		if c.To == nil {
 			continue
 		}
@@ -177,7 +184,7 @@ func (t *transaction) phase(p phase) error {
 // abandon takes away what was prepared.
 func (t *transaction) abandon() {
 	for i := range t.j.Changes {
-		t.e.disk.clear(t.j.Changes[i].Path, endNew)
+		t.e.disk.clear(t.j.Changes[i].Path, endNew, endOld)
 	}
 	if m, err := t.s.manifest(); err == nil && m != nil {
 		if t.s.d.remove(t.s.file(journalFile)) == nil {
@@ -252,6 +259,7 @@ func (t *transaction) forward(ctx context.Context) error {
 
 // prepare has the server make what it needs besides the files, and takes away what it needs no more.
 func (t *transaction) prepare(ctx context.Context) error {
+	t.prepared = true
 	if err := t.e.runAll(ctx, t.needed(t.plan.Prepare), "connect.prepare.failed"); err != nil {
 		return err
 	}
@@ -282,7 +290,7 @@ func (t *transaction) unmake(name string) error {
 	if err != nil {
 		return err
 	}
-	return t.e.disk.replace(name, text, &b.Attr)
+	return t.e.disk.same(name, text, &b.Attr)
 }
 
 // needed leaves out the commands about files that are not there: no map is made of a file that was taken away.
@@ -304,7 +312,6 @@ func (t *transaction) put(c *change) error {
 	if c.To != nil {
 		return t.e.disk.place(c.Path)
 	}
-	t.e.disk.hold(c.Path)
 	return t.e.disk.remove(c.Path)
 }
 
@@ -322,16 +329,18 @@ func (t *transaction) undo(ctx context.Context) error {
 	if len(trouble) > 0 { // the journal stays: whoever comes next tries again
 		return errors.Join(trouble...)
 	}
-	if err := t.e.runAll(ctx, t.needed(t.j.Then.Prepare), "connect.prepare.failed"); err != nil {
-		trouble = append(trouble, err)
-	}
-	if err := t.putBackMade(exact); err != nil {
-		trouble = append(trouble, err)
+	if t.prepared {
+		if err := t.e.runAll(ctx, t.needed(t.j.Then.Prepare), "connect.prepare.failed"); err != nil {
+			trouble = append(trouble, err)
+		}
+		if err := t.putBackMade(exact); err != nil {
+			trouble = append(trouble, err)
+		}
 	}
 	if t.j.Running {
 		trouble = append(trouble, t.takeUp(ctx))
 	}
-	t.abandonKept()
+	t.abandon()
 	return errors.Join(trouble...)
 }
 
@@ -347,13 +356,6 @@ func (t *transaction) takeUp(ctx context.Context) error {
 		return i18n.Errorf("connect.alive.failed", "address", t.j.Then.Alive, "cause", err)
 	}
 	return nil
-}
-
-func (t *transaction) abandonKept() {
-	for i := range t.j.Changes {
-		t.e.disk.clear(t.j.Changes[i].Path, endNew, endOld)
-	}
-	t.abandon()
 }
 
 // putBack brings one file back to what it was; same tells that it is that to the byte. What somebody has done to it meanwhile
@@ -387,6 +389,9 @@ func (t *transaction) putBack(c *change) (same bool, err error) {
 	if err != nil {
 		return false, err
 	}
+	if binary(was) || binary(to) || binary(cur.text) { // a package has brought another program: it has no lines to mix with
+		return false, nil
+	}
 	rev := reverse(to, was, cur.text)
 	if c.Was == nil && len(rev.text) == 0 {
 		return false, d.remove(c.Path)
@@ -409,11 +414,7 @@ func (t *transaction) putBackMade(exact bool) error {
 		if err != nil || !exact {
 			continue // what Prepare has made of the files as they are is right
 		}
-		cur, err := t.e.disk.look(name)
-		if err != nil || cur.is(b) {
-			continue
-		}
-		if err := t.e.disk.replace(name, text, &b.Attr); err != nil {
+		if err := t.e.disk.same(name, text, &b.Attr); err != nil {
 			return fmt.Errorf("put %s back: %w", name, err)
 		}
 	}

@@ -153,6 +153,7 @@ type Registration struct {
 	Root     string              `json:"root,omitempty"`
 	Logs     []string            `json:"logs,omitempty"`   // on this machine, Root put before
 	Routes   []mtaconf.RouteFile `json:"routes,omitempty"` // inside the root
+	Answer   string              `json:"answer,omitempty"` // what a live lookup is told: see mtaconf.Plan
 	Peer     string              `json:"peer"`             // where the server hands its mail over, host:port
 	// Username and Password are what the server's configuration holds already; empty: nothing. They are to be kept where they
 	// are still good.

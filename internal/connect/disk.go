@@ -11,6 +11,7 @@ import (
 	"path"
 	"path/filepath"
 	"slices"
+	"syscall"
 	"time"
 
 	"ukai/internal/i18n"
@@ -22,6 +23,7 @@ type disk struct {
 	sys *mtaconf.System
 	// step is asked before whatever changes the disk, in tests: an error is what the disk says.
 	step func(what, path string) error
+	lazy bool // tests, which do not cut the power: nothing is synced
 }
 
 // The acts that change a disk.
@@ -118,7 +120,7 @@ func (d *disk) stage(name string, text []byte, a *attr) error {
 		return err
 	}
 	_, err = f.Write(text)
-	err = errors.Join(err, dress(f, a), f.Sync(), f.Close())
+	err = errors.Join(err, dress(f, a), d.sync(f), f.Close())
 	if err == nil && !a.MTime.IsZero() {
 		err = os.Chtimes(helper, time.Time{}, a.MTime)
 	}
@@ -143,30 +145,37 @@ func dress(f *os.File, a *attr) error {
 	return nil
 }
 
-// place puts what was staged into its place. What is there keeps a second name, so that going back needs no room.
+// place puts what was staged into its place.
 func (d *disk) place(name string) error {
 	fresh, real, err := d.beside(name, endNew)
 	if err != nil {
 		return err
 	}
-	d.hold(name)
 	if err := d.act(actRename, name); err != nil {
 		return &fs.PathError{Op: "rename", Path: name, Err: err}
 	}
 	if err := os.Rename(fresh, real); err != nil {
 		return err
 	}
-	return syncDir(filepath.Dir(real))
+	return d.syncDir(filepath.Dir(real))
 }
 
-// hold gives what is in a place a second name. A file system without hard links does without: there is the copy, too.
-func (d *disk) hold(name string) {
+// hold gives what is in a place a second name, so that going back needs no room. A file system without hard links does without:
+// there is the copy, too.
+func (d *disk) hold(name string) error {
 	old, real, err := d.beside(name, endOld)
-	if err != nil || d.act(actWrite, name+endOld) != nil {
-		return
+	if err != nil {
+		return err
+	}
+	if err := d.act(actWrite, name+endOld); err != nil {
+		return &fs.PathError{Op: "link", Path: name, Err: err}
 	}
 	_ = os.Remove(old)
-	_ = os.Link(real, old)
+	err = os.Link(real, old)
+	if errors.Is(err, syscall.ENOSPC) || errors.Is(err, syscall.EDQUOT) || errors.Is(err, syscall.EROFS) {
+		return err
+	}
+	return nil
 }
 
 // remove takes a file away; one that is not there is fine.
@@ -184,7 +193,7 @@ func (d *disk) remove(name string) error {
 	if err := os.Remove(real); err != nil && !errors.Is(err, fs.ErrNotExist) {
 		return err
 	}
-	return syncDir(filepath.Dir(real))
+	return d.syncDir(filepath.Dir(real))
 }
 
 // replace writes a file whole.
@@ -204,7 +213,29 @@ func (d *disk) replace(name string, text []byte, a *attr) error {
 	if err := os.Rename(fresh, real); err != nil {
 		return err
 	}
-	return syncDir(filepath.Dir(real))
+	return d.syncDir(filepath.Dir(real))
+}
+
+// same makes a file what it was. One whose content is right only gets its time: that needs no room.
+func (d *disk) same(name string, text []byte, a *attr) error {
+	cur, err := d.look(name)
+	if err != nil {
+		return err
+	}
+	if cur == nil || !bytes.Equal(cur.text, text) {
+		return d.replace(name, text, a)
+	}
+	if cur.attr.MTime.Equal(a.MTime) {
+		return nil
+	}
+	real, err := d.sys.Real(name)
+	if err != nil {
+		return err
+	}
+	if err := d.act(actRename, name); err != nil {
+		return &fs.PathError{Op: "utimes", Path: name, Err: err}
+	}
+	return os.Chtimes(real, time.Time{}, a.MTime)
 }
 
 // back gives what had a second name its place again; ok is false where there is no second name.
@@ -223,7 +254,7 @@ func (d *disk) back(name, want string) (ok bool, err error) {
 	if err := os.Rename(old, real); err != nil {
 		return false, err
 	}
-	return true, syncDir(filepath.Dir(real))
+	return true, d.syncDir(filepath.Dir(real))
 }
 
 // clear takes helper files away.
@@ -254,7 +285,7 @@ func (d *disk) mkdir(name string, mode fs.FileMode) (made []string, err error) {
 			return made, err
 		}
 		made = append(made, dir)
-		if err := errors.Join(os.Chmod(real, m), syncDir(filepath.Dir(real))); err != nil { // whatever the umask is
+		if err := errors.Join(os.Chmod(real, m), d.syncDir(filepath.Dir(real))); err != nil { // whatever the umask is
 			return made, err
 		}
 	}
@@ -280,13 +311,20 @@ func (d *disk) rmdir(made []string) {
 	}
 }
 
-func syncDir(dir string) error {
+func (d *disk) sync(f *os.File) error {
+	if d.lazy {
+		return nil
+	}
+	return f.Sync()
+}
+
+func (d *disk) syncDir(dir string) error {
 	f, err := os.Open(dir)
 	if err != nil {
 		return err
 	}
 	defer f.Close()
-	if err := f.Sync(); err != nil {
+	if err := d.sync(f); err != nil {
 		return fmt.Errorf("sync %s: %w", dir, err)
 	}
 	return nil

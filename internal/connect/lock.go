@@ -49,6 +49,9 @@ func (e *Engine) lock(ctx context.Context, create bool) (unlock func(), err erro
 		return nil, err
 	}
 	return func() {
+		if e.made == nil {
+			e.made = []string{stateDir} // a killed process may have left it
+		}
 		e.disk.rmdir(e.made) // where nothing came to be kept
 		f.Close()
 	}, nil

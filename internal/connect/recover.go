@@ -19,21 +19,35 @@ func (e *Engine) recoverAll(ctx context.Context) error {
 		if err != nil {
 			return err
 		}
-		switch {
-		case j != nil:
-			err = e.recover(ctx, s, j)
-		case !e.sys.Exists(s.file(manifestFile)): // killed before the journal was there, or after it was gone
-			err = s.raze()
+		if j != nil {
+			if err := e.recover(ctx, s, j); err != nil {
+				return err
+			}
 		}
-		if err != nil {
+		if err := s.tidy(); err != nil {
 			return err
 		}
 	}
 	return nil
 }
 
+// tidy takes away what a process has left that was killed before there was a journal, or after it was gone.
+func (s *store) tidy() error {
+	m, err := s.manifest()
+	if err != nil || !s.d.sys.Exists(s.dir) {
+		return err
+	}
+	if m == nil {
+		return s.raze()
+	}
+	for _, name := range []string{manifestFile, journalFile} {
+		s.d.clear(s.file(name), endNew)
+	}
+	return s.sweep(m)
+}
+
 func (e *Engine) recover(ctx context.Context, s *store, j *journal) error {
-	t := &transaction{e: e, s: s, j: j}
+	t := &transaction{e: e, s: s, j: j, prepared: true}
 	for i := range j.Changes {
 		t.files = append(t.files, planned{path: j.Changes[i].Path})
 	}

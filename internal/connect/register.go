@@ -15,7 +15,7 @@ func (e *Engine) register(ctx context.Context, p *Proposal, r Request, dry bool)
 		return own, nil
 	}
 	reg := Registration{
-		Server: r.Wish.Server, Instance: p.Instance, Mode: p.Mode, Root: e.o.Root, Logs: e.outside(p.Logs), Routes: p.Routes,
+		Server: r.Wish.Server, Instance: p.Instance, Mode: p.Mode, Root: e.o.Root, Logs: e.outside(p.Logs), Routes: p.Routes, Answer: p.Answer,
 		Peer: r.Wish.Peer.Address(), Username: own.Username, Password: own.Password, Dry: dry,
 	}
 	c, err := e.o.Registrar.Register(ctx, reg)
