@@ -153,6 +153,7 @@ type Registration struct {
 	Root     string              `json:"root,omitempty"`
 	Logs     []string            `json:"logs,omitempty"`   // on this machine, Root put before
 	Routes   []mtaconf.RouteFile `json:"routes,omitempty"` // inside the root
+	Live     bool                `json:"live,omitempty"`   // it asks for each recipient
 	Answer   string              `json:"answer,omitempty"` // what a live lookup is told: see mtaconf.Plan
 	Peer     string              `json:"peer"`             // where the server hands its mail over, host:port
 	// Username and Password are what the server's configuration holds already; empty: nothing. They are to be kept where they
@@ -167,6 +168,8 @@ type Registration struct {
 type Credentials struct {
 	Username string `json:"username"`
 	Password string `json:"password"`
+	// Secret is the word by which it is known when it tells what it met: see mtaconf.Wish. The same each time.
+	Secret string `json:"secret,omitempty"`
 }
 
 // stateDir is where what is kept lies, inside the root.

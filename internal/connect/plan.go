@@ -101,8 +101,8 @@ func (e *Engine) plan(ctx context.Context, t *Target, r Request, dry bool) (*Pro
 	if err != nil {
 		return nil, err
 	}
-	if c.Username != r.Wish.Peer.Username || c.Password != r.Wish.Peer.Password {
-		r.Wish.Peer.Username, r.Wish.Peer.Password = c.Username, c.Password
+	if c != (Credentials{r.Wish.Peer.Username, r.Wish.Peer.Password, r.Wish.Secret}) {
+		r.Wish.Peer.Username, r.Wish.Peer.Password, r.Wish.Secret = c.Username, c.Password, c.Secret
 		if p.Plan, err = t.planner.Plan(sys, t.Instance, r.Wish); err != nil {
 			return nil, err
 		}
