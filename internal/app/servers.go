@@ -92,7 +92,7 @@ func (a *App) serverSeen(o *watch.Observation) {
 func (a *App) steering() *api.Steering {
 	return &api.Steering{
 		Servers: a.servers, Accounts: a.accounts, Gate: a.gate, Egress: a.ownEgress, Agents: a.agentDoor,
-		Take: a.watch.Take,
+		Take: a.watch.Take, Detours: a.detoured,
 	}
 }
 

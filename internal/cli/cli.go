@@ -90,6 +90,7 @@ func newRoot(e *env) *cobra.Command {
 		newRules(e),
 		newUnclassified(e),
 		newConfig(e),
+		newLookup(e),
 		newQmailRemote(e),
 		newVersion(e),
 		newCompletion(e),

@@ -34,7 +34,7 @@ func base() *Config {
 			},
 			Lifetime: 5 * day, DelayWarning: 4 * time.Hour, MinFree: 512 << 20, Keep: 30 * day,
 		},
-		Reports: defaultReports(), Suppression: defaultSuppression(), Lists: defaultLists(), Notify: defaultNotify(),
+		Reports: defaultReports(), Suppression: defaultSuppression(), Lists: defaultLists(), Notify: defaultNotify(), Steer: defaultSteer(),
 	}
 }
 

@@ -138,8 +138,11 @@ func (s *Steer) talk(ctx context.Context, conn net.Conn) {
 	t.serve()
 }
 
-// named returns a server by its name, in any case.
+// named returns a server by its name, in any case; "-" stands for the default.
 func (s *Steer) named(name []byte) *server {
+	if string(name) == nobody {
+		return s.only.Load()
+	}
 	all := *s.byName.Load()
 	if srv := all[string(name)]; srv != nil {
 		return srv

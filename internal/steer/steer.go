@@ -37,7 +37,7 @@
 //	line       "exim NAME KEY\n"                  ${readsocket} of Exim; KEY is an address or a domain
 //	           -> ROUTE, or nothing, then the connection is closed
 //
-// NAME is a server's name; ROUTE is Server.Answer with "{domain}" replaced. A server does not speak to the listener directly
+// NAME is a server's name, "-" the default server (Options.Default); ROUTE is Server.Answer with "{domain}" replaced. A server does not speak to the listener directly
 // where a ukai that is down would then hold up its mail: it starts "ukai lookup" (Forward), which answers "not found" when ukai
 // does not.
 //
