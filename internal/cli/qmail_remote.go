@@ -19,7 +19,9 @@ func asQmailRemote(args []string) bool {
 }
 
 // runQmailRemote runs it. Nothing may go to standard error: with qmail that is the report.
-func runQmailRemote(args []string, in io.Reader, out io.Writer) int { return qmail.Main(args[1:], in, out) }
+func runQmailRemote(args []string, in io.Reader, out io.Writer) int {
+	return qmail.Main(args[1:], in, out)
+}
 
 // newQmailRemote is what help shows of it. Run without arguments, it shows that help.
 func newQmailRemote(e *env) *cobra.Command {

@@ -6,6 +6,8 @@ import (
 	"strings"
 	"testing"
 
+	"ukai/internal/mtaconf"
+	planner "ukai/internal/mtaconf/qmail"
 	"ukai/internal/smtpclient"
 )
 
@@ -105,4 +107,34 @@ func TestOptionsCountOnlyBeforeTheirEnd(t *testing.T) {
 			}
 		})
 	}
+}
+
+func TestWhatThePlannerWritesIsUnderstood(t *testing.T) {
+	root := t.TempDir()
+	for name, text := range map[string]string{"etc/passwd": "qmailr:x:1:2::/:/bin/false\n", "var/qmail/control/me": "m.example\n", "var/qmail/bin/qmail-send": "\x7fELF", "var/qmail/bin/qmail-remote": "\x7fELF"} {
+		if err := os.MkdirAll(filepath.Dir(filepath.Join(root, name)), 0o755); err != nil {
+			t.Fatal(err)
+		}
+		if err := os.WriteFile(filepath.Join(root, name), []byte(text), 0o600); err != nil {
+			t.Fatal(err)
+		}
+	}
+	w := mtaconf.Wish{Mode: mtaconf.Steer, Server: "web1", Secret: "word", Live: "/run/ukai/steer", Peer: mtaconf.Peer{Host: "relay.example", Port: 587, Username: "u", Password: "p =#", TLS: true}}
+	plan, err := planner.New().Plan(&mtaconf.System{Root: root}, mtaconf.Instance{MTA: mtaconf.Qmail, Dir: "/var/qmail"}, w)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, f := range plan.Files {
+		if f.Path != DefaultSettings {
+			continue
+		}
+		s, err := ParseSettings(string(f.Text))
+		want := Settings{Host: "relay.example", Port: 587, TLS: smtpclient.Required, Username: "u", Password: "p =#", Steer: true, Live: "/run/ukai/steer",
+			Server: "web1", Secret: "word", Original: DefaultOriginal}
+		if err != nil || *s != want {
+			t.Errorf("%+v %v", s, err)
+		}
+		return
+	}
+	t.Error("no settings in the plan")
 }
