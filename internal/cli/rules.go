@@ -13,7 +13,7 @@ import (
 )
 
 func newRules(e *env) *cobra.Command {
-	return e.group("rules", "cli.rules.", newRulesList(e), newRulesShow(e), newRulesCheck(e))
+	return e.group("rules", "cli.rules.", newRulesList(e), newRulesShow(e), newRulesCheck(e), newRulesPostfix(e))
 }
 
 // rules loads those of a directory, or of the one in the settings, before the built-in ones.
