@@ -132,3 +132,21 @@ func until(t *testing.T, what string, ok func() bool) {
 		}
 	}
 }
+
+// newFuzzDesk is a Steer without a database and without domains.
+func newFuzzDesk(f *testing.F) *Steer {
+	cat, err := provider.Load()
+	if err != nil {
+		f.Fatal(err)
+	}
+	log := slog.New(slog.DiscardHandler)
+	s := &Steer{Parts: Parts{
+		Health: health.New(health.Options{}, log), Providers: cat, Log: log,
+		Check: func(string, string) bool { return true }, Observe: func(*Told) bool { return true },
+	}, cache: newCache(1024), ask: make(chan string), opts: Options{Keep: time.Hour}}
+	srv := &server{name: "web1"}
+	srv.Store(&Server{Name: "web1", Answer: "ukai:[127.0.0.1]:2525"})
+	s.byName.Store(&map[string]*server{"web1": srv})
+	s.only.Store(srv)
+	return s
+}
