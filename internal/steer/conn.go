@@ -232,7 +232,7 @@ func (t *talk) observe(text string, began time.Time) error {
 		return nil
 	}
 	var told Told
-	if err := json.Unmarshal([]byte(data), &told); err != nil {
+	if json.Unmarshal([]byte(data), &told) != nil {
 		t.out = appendNetstring(t.out, "PERM not an observation")
 		return nil
 	}

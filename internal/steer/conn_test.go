@@ -4,6 +4,7 @@ import (
 	"bufio"
 	"bytes"
 	"context"
+	"errors"
 	"fmt"
 	"io"
 	"net"
@@ -299,7 +300,7 @@ func FuzzWhateverComesIsAnsweredOrClosed(f *testing.F) {
 		if len(in) > 0 && in[0] >= '0' && in[0] <= '9' {
 			r := bufio.NewReader(bytes.NewReader(out))
 			for {
-				if _, _, err := readNetstring(r, nil, maxReply); err == io.EOF {
+				if _, _, err := readNetstring(r, nil, maxReply); errors.Is(err, io.EOF) {
 					return
 				} else if err != nil {
 					t.Fatalf("%q was answered %q", in, out)

@@ -96,7 +96,7 @@ const lag = 2 * time.Second
 func probeFrom(p *health.Path) time.Time { return p.ProbeAt.Add(lag) }
 
 // inShare tells whether what has this hash is in the share of a recovering path. As long as the share stays, so does the answer.
-func inShare(h uint64, p *health.Path) bool { return uint32(h>>32) <= p.Share && p.Share > 0 }
+func inShare(h uint64, p *health.Path) bool { return h>>32 <= uint64(p.Share) && p.Share > 0 }
 
 // route says whether the mail of a question takes the detour. domain is that of key.
 func (s *Steer) route(srv *server, key, domain []byte, now time.Time) bool {

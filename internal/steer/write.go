@@ -30,9 +30,9 @@ func WriteRoutes(root string, f *mtaconf.RouteFile, d *Detours) (changed bool, r
 	if err != nil || same && !missing {
 		return false, routes, err
 	}
-	real, err := sys.Real(f.Path)
+	place, err := sys.Real(f.Path)
 	if err == nil {
-		err = replace(real, text)
+		err = replace(place, text)
 	}
 	if err != nil {
 		return false, routes, i18n.Errorf("steer.file_write", "file", f.Path, "cause", err)
