@@ -65,7 +65,7 @@ func steeringOthers() []string {
 // usualRules are what every provider does at any time: it refuses spam and whom it does not know.
 func usualRules() []peersim.Rule {
 	return []peersim.Rule{
-		{Name: "nobody", Match: peersim.Match{Phase: peersim.RcptTo, To: []string{nobody + "*"}}, Reply: "google-user"},
+		{Name: "nobody", Match: peersim.Match{Phase: peersim.RcptTo, To: []string{nobody + "*@*"}}, Reply: "google-user"},
 		{Name: "spam", Match: peersim.Match{Phase: peersim.EndOfData, Contains: spamMark}, Reply: "google-content"},
 	}
 }
