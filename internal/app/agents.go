@@ -5,6 +5,7 @@ import (
 	"crypto/sha256"
 	"crypto/tls"
 	"encoding/hex"
+	"log/slog"
 	"net"
 	"path/filepath"
 
@@ -38,6 +39,8 @@ func (a *App) bindAgents(ctx context.Context, cfg *config.Config) error {
 	a.agents = agentListener{port: portOf(l.Addr()), fingerprint: hex.EncodeToString(sum[:])}
 	a.mu.Unlock()
 	a.doors.add("agents", tls.NewListener(l, conf), api.Agents(a.parts))
+	// Scanners knock at every port; what they say is no trouble of ours.
+	a.doors.all[len(a.doors.all)-1].http.ErrorLog = slog.NewLogLogger(a.log.Handler(), slog.LevelDebug)
 	return nil
 }
 

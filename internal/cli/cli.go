@@ -85,6 +85,8 @@ func newRoot(e *env) *cobra.Command {
 		newSuppressed(e),
 		newListed(e),
 		newAccount(e),
+		newServers(e),
+		newAgent(e),
 		newExplain(e),
 		newProvider(e),
 		newRules(e),

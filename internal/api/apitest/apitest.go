@@ -97,6 +97,7 @@ func New(t testing.TB, dir string) *Inside {
 	}
 	openCases(t, x, db)
 	openNotify(t, x, db)
+	openServers(t, x, db)
 	x.Dispatch = dispatch.New(dispatch.Parts{Store: q, Health: x.Health, Journal: j, Log: log}, &dispatch.Ways{}, dispatch.Options{})
 	x.Metrics.Watch(&x.Parts)
 	return x

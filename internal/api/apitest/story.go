@@ -30,6 +30,7 @@ func Tell(t testing.TB, x *Inside) Told {
 	t.Helper()
 	tellSuppressed(t, x)
 	tellUnclassified(t, x)
+	tellServers(t, x)
 	var s Told
 	x.At(0)
 	s.Detoured = detoured(t, x)
