@@ -21,6 +21,8 @@ type Parser struct {
 	sources sources
 	table   *table
 	tls     [256]handshake
+	met     [256]meeting
+	soft    [256]softened
 	qmail   map[uint64]attempt
 
 	host     string // the host of the last line, and its text

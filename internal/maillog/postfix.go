@@ -64,6 +64,9 @@ func (p *Parser) postfix(r *record, program []byte) bool {
 			p.table.end(m)
 		}
 		return true
+	case kind == delivers && hasPrefix(rest, "host "):
+		p.meets(r, id, rest)
+		return true
 	case hasPrefix(rest, "client="):
 		p.postfixClient(p.table.begin(r.source, id, r.sec), rest)
 		return true
@@ -108,6 +111,9 @@ func (p *Parser) postfixNoID(r *record, kind int, program []byte) bool {
 	b := r.msg
 	if kind == delivers && (hasPrefix(b, "Trusted TLS") || hasPrefix(b, "Verified TLS") || hasPrefix(b, "Untrusted TLS") || hasPrefix(b, "Anonymous TLS")) {
 		p.handshake(r)
+		return true
+	}
+	if kind == delivers && p.filtered(r) {
 		return true
 	}
 	if kind == admits || kind == cleans || program == nil {
@@ -236,9 +242,13 @@ func (p *Parser) postfixDelivery(r *record, id, b []byte) bool {
 		e.fill(m)
 	}
 	p.postfixReason(e, reason)
+	if text := p.harden(r, e.Text); text != e.Text {
+		e.Text, e.Reply = text, readReply(text)
+	}
 	if e.Reply.Code == 0 {
 		e.Reply.Status, _ = mail.ParseStatus(string(dsn))
 	}
+	p.tellMeeting(r, id)
 	if m != nil {
 		p.waits(e, m)
 	}

@@ -2,6 +2,7 @@ package maillog
 
 import (
 	"bytes"
+	"strings"
 
 	"ukai/internal/outcome"
 )
@@ -118,4 +119,81 @@ func (p *Parser) shook(r *record, with string) bool {
 	k := p.process(r)
 	h := &p.tls[k%uint64(len(p.tls))]
 	return h.process == k && h.peer == with
+}
+
+// meeting is what a process of smtp(8) was told by a host before it went on to another: "host mx[192.0.2.1] said: 450 no (in
+// reply to ...)" with no recipient in the line. The deliveries that it logs next, under the same queue ID, are those of the
+// recipients it was told that for. So a server with a fallback relay shows a refusal, though the message was sent.
+type meeting struct {
+	process uint64
+	id      string
+	event   Event // Relay, Remote, Local, Phase, Reply, Text
+}
+
+// softened is a reply that smtp_reply_filter has changed: the process logs both texts of the line, and uses the second from there
+// on. What the host really said counts.
+type softened struct {
+	process uint64
+	was, is string
+}
+
+// filtered reads "mx[192.0.2.1]:25: replacing server reply "550 5.7.1 no" with "450 4.7.1 no"".
+func (p *Parser) filtered(r *record) bool {
+	_, b, ok := cut(r.msg, `: replacing server reply "`)
+	if !ok || len(r.pid) == 0 {
+		return ok
+	}
+	was, is, ok := cut(b, `" with "`)
+	if is = bytes.TrimSuffix(is, []byte(`"`)); ok && len(was) <= maxWaiting && len(is) <= maxWaiting {
+		k := p.process(r)
+		p.soft[k%uint64(len(p.soft))] = softened{k, clean(was), clean(is)}
+	}
+	return true
+}
+
+// harden puts what a host really said into a text that has the softened line at its end.
+func (p *Parser) harden(r *record, text string) string {
+	if len(r.pid) == 0 {
+		return text
+	}
+	k := p.process(r)
+	f := &p.soft[k%uint64(len(p.soft))]
+	if before, ok := strings.CutSuffix(text, f.is); ok && f.process == k && f.is != "" {
+		return before + f.was
+	}
+	return text
+}
+
+// meets keeps what a host said before the process went on to another one.
+func (p *Parser) meets(r *record, id, b []byte) {
+	if len(r.pid) == 0 {
+		return
+	}
+	var e Event
+	text, phase := p.postfixTrouble(&e, b)
+	if phase == outcome.Lookup || e.Relay == "" || len(text) > maxWaiting {
+		return
+	}
+	e.Phase, e.Text = phase, p.harden(r, clean(text))
+	e.Reply = readReply(e.Text)
+	k := p.process(r)
+	p.met[k%uint64(len(p.met))] = meeting{k, string(id), e}
+}
+
+// tellMeeting emits what the recipient of the event in hand met before, where that was another host.
+func (p *Parser) tellMeeting(r *record, id []byte) {
+	if len(r.pid) == 0 || id == nil {
+		return
+	}
+	k := p.process(r)
+	m := &p.met[k%uint64(len(p.met))]
+	if m.process != k || m.id != string(id) || m.event.Reply.Code == 0 || m.event.Remote.Addr() == p.ev.Remote.Addr() {
+		return
+	}
+	last := p.ev
+	e := &p.ev
+	e.Kind, e.Relay, e.Remote, e.Local = Deferred, m.event.Relay, m.event.Remote, m.event.Local
+	e.Phase, e.Reply, e.Text = m.event.Phase, m.event.Reply, m.event.Text
+	p.out()
+	p.ev = last
 }
