@@ -73,6 +73,7 @@ func langFlag(args []string) string {
 func newRoot(e *env) *cobra.Command {
 	root := e.group("ukai", "cli.root.",
 		newServe(e),
+		newConnect(e),
 		newRehearse(e),
 		newLogs(e),
 		newStatus(e),

@@ -128,7 +128,8 @@ func (p *Proposal) manifest() *manifest {
 	w := &p.request.Wish
 	m := &manifest{
 		Version: version, Instance: p.Instance, Mode: p.Mode, Server: w.Server, Peer: w.Peer.Address(), Live: w.Live,
-		Username: w.Peer.Username, Password: w.Peer.Password, At: time.Now().UTC().Truncate(time.Second), Plan: upkeepOf(p.Plan),
+		Username: w.Peer.Username, Password: w.Peer.Password, Secret: w.Secret, TLS: w.Peer.TLS,
+		At: time.Now().UTC().Truncate(time.Second), Plan: upkeepOf(p.Plan),
 	}
 	for i := range p.files {
 		if r := p.files[i].record; r != nil {

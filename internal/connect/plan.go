@@ -91,6 +91,9 @@ func (e *Engine) plan(ctx context.Context, t *Target, r Request, dry bool) (*Pro
 	if old != nil && r.Wish.Peer.Username == "" && r.Wish.Peer.Address() == old.Peer {
 		r.Wish.Peer.Username, r.Wish.Peer.Password = old.Username, old.Password
 	}
+	if old != nil && r.Wish.Secret == "" {
+		r.Wish.Secret = old.Secret
+	}
 	sys := &mtaconf.System{Root: e.o.Root, Instead: clean.instead()}
 	plan, err := t.planner.Plan(sys, t.Instance, r.Wish)
 	if err != nil {

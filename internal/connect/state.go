@@ -42,6 +42,8 @@ type manifest struct {
 	Live     string           `json:"live,omitempty"`
 	Username string           `json:"username,omitempty"`
 	Password string           `json:"password,omitempty"`
+	Secret   string           `json:"secret,omitempty"`
+	TLS      bool             `json:"tls,omitempty"`
 	// Registered: the running ukai knows the server.
 	Registered bool      `json:"registered,omitempty"`
 	At         time.Time `json:"at"`

@@ -16,6 +16,8 @@ type Status struct {
 	Server    string       `json:"server,omitempty"`
 	Mode      mtaconf.Mode `json:"mode,omitempty"`
 	Peer      string       `json:"peer,omitempty"`
+	TLS       bool         `json:"tls,omitempty"`
+	Live      string       `json:"live,omitempty"`
 	Since     time.Time    `json:"since,omitzero"`
 	Files     []FileStatus `json:"files,omitempty"`
 	// MTATrouble and PeerTrouble are why nobody greets there; empty: all is well.
@@ -82,7 +84,7 @@ func (e *Engine) Status(ctx context.Context, t *Target, r *Request) (*Status, er
 	if m == nil {
 		return st, nil
 	}
-	st.Connected, st.Server, st.Mode, st.Peer, st.Since, st.Alive = true, m.Server, m.Mode, m.Peer, m.At, m.Plan.Alive
+	*st = m.status()
 	if err := e.fileStatus(s, m, st); err != nil {
 		return nil, err
 	}
@@ -110,7 +112,7 @@ func (e *Engine) behind(ctx context.Context, t *Target, r *Request, st *Status, 
 	again := *r
 	again.Alone = true
 	again.Wish.Mode, again.Wish.Server, again.Wish.Live = m.Mode, m.Server, m.Live
-	again.Wish.Peer = mtaconf.Peer{Username: m.Username, Password: m.Password, TLS: r.Wish.Peer.TLS}
+	again.Wish.Peer = mtaconf.Peer{Username: m.Username, Password: m.Password, TLS: m.TLS}
 	if host, port, ok := hostPort(m.Peer); ok {
 		again.Wish.Peer.Host, again.Wish.Peer.Port = host, port
 	}
@@ -202,8 +204,15 @@ func (e *Engine) Servers() ([]Status, error) {
 			return nil, err
 		}
 		if m != nil {
-			all = append(all, Status{Instance: m.Instance, Connected: true, Server: m.Server, Mode: m.Mode, Peer: m.Peer, Since: m.At, Alive: m.Plan.Alive})
+			all = append(all, m.status())
 		}
 	}
 	return all, nil
+}
+
+// status is what a manifest says.
+func (m *manifest) status() Status {
+	return Status{
+		Instance: m.Instance, Connected: true, Server: m.Server, Mode: m.Mode, Peer: m.Peer, TLS: m.TLS, Live: m.Live, Since: m.At, Alive: m.Plan.Alive,
+	}
 }
