@@ -80,6 +80,9 @@ func (planner) Plan(sys *mtaconf.System, inst mtaconf.Instance, w mtaconf.Wish) 
 	if err != nil {
 		return nil, err
 	}
+	if st := countsTwice(ways); st != nil && w.Live != "" && w.Mode != mtaconf.Relay {
+		return nil, i18n.Errorf("mtaconf.exim.error.live_condition", "path", st.src.path, "line", st.from+1)
+	}
 	d := &draft{sys: sys, layout: l, conf: c, ways: ways, wish: w, hosts: l.hostsFile()}
 	return d.plan(inst)
 }

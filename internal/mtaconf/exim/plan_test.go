@@ -245,6 +245,8 @@ func TestWhatCannotBeConnectedIsRefusedWithTheReason(t *testing.T) {
 		"a password that expands":      {plainConf, strange, "mtaconf.exim.error.password"},
 		"a port with TLS at once": {plainConf, mtaconf.Wish{Mode: mtaconf.Steer, Peer: mtaconf.Peer{Host: "relay.example", Port: 465}},
 			"mtaconf.exim.error.smtps"},
+		"a condition that counts, and live lookups": {change("${if !eq{$acl_m_x}{1}}", "${perl{check_limits}}"),
+			mtaconf.Wish{Mode: mtaconf.Steer, Server: "w", Live: "127.0.0.1:8026", Peer: wish("").Peer}, "mtaconf.exim.error.live_condition"},
 		"no ukai":                  {plainConf, mtaconf.Wish{Mode: mtaconf.Steer}, "mtaconf.exim.error.peer"},
 		"a mode that nobody has":   {plainConf, wish("detour"), "mtaconf.exim.error.mode"},
 		"a socket that is no path": {plainConf, mtaconf.Wish{Mode: mtaconf.Steer, Peer: account.Peer, Live: "a b", Server: "w"}, "mtaconf.exim.error.live"},
@@ -284,4 +286,48 @@ func TestThePasswordLiesInAFileThatOnlyEximReads(t *testing.T) {
 	if f.Path != "/etc/exim/ukai/password" || !f.Secret || f.Perm != 0o640 || f.GID != 93 || string(f.Text) != "s^e:c\n" {
 		t.Errorf("%+v %q", f, f.Text)
 	}
+}
+
+func TestALiveLookupIsAskedInTheRouteWhereItMayFail(t *testing.T) {
+	sys := tree(t, map[string]string{"etc/exim/exim.conf": plainConf})
+	for live, socket := range map[string]string{"127.0.0.1:8026": "inet:127.0.0.1:8026", "/run/ukai/steer": "/run/ukai/steer"} {
+		w := wish(mtaconf.Steer)
+		w.Live = live
+		p := planFor(t, sys, w)
+		got := added(t, sys, p, "/etc/exim/exim.conf")
+		_, route, _ := strings.Cut(got, "route_data = ")
+		if !strings.HasPrefix(route, `${if !eq{${readsocket{`+socket+`}{exim web1 $local_part@$domain\n}{1s}{}{}}}{}`) || strings.Contains(got, "  condition = ${if and") {
+			t.Errorf("%s", got)
+		}
+		if len(p.Routes) > 0 || p.Answer == "" || len(p.Files) != 1 {
+			t.Errorf("routes %v, answer %q, files %v", p.Routes, p.Answer, p.Files)
+		}
+	}
+}
+
+// FuzzPlan looks whether any configuration breaks the reader, and that no plan takes a line away from a file.
+func FuzzPlan(f *testing.F) {
+	for _, s := range []string{plainConf, hestia, panelConf, "begin routers\n.ifdef A\nx:\n.else\ny:\n.endif\n", "A=B\nB==A\\\n# c\n.endif\nx\\"} {
+		f.Add(s)
+	}
+	f.Fuzz(func(t *testing.T, conf string) {
+		sys := &mtaconf.System{Root: t.TempDir(), Instead: map[string][]byte{"/etc/exim/exim.conf": []byte(conf)}}
+		w := wish(mtaconf.SafetyNet)
+		w.Peer.Username, w.Peer.Password = "web1", "secret"
+		p, err := New().Plan(sys, mtaconf.Instance{MTA: mtaconf.Exim, Dir: "/etc/exim/exim.conf"}, w)
+		if err != nil {
+			return
+		}
+		whole := text(t, p, "/etc/exim/exim.conf")
+		i := 0
+		was := split(conf)
+		for _, line := range split(whole) {
+			if i < len(was) && strings.TrimRight(line, "\r\n") == strings.TrimRight(was[i], "\r\n") {
+				i++
+			}
+		}
+		if i != len(was) {
+			t.Fatalf("line %d is gone: %q", i+1, was[i])
+		}
+	})
 }

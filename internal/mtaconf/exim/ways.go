@@ -65,6 +65,22 @@ func (c *conf) names() error {
 	return nil
 }
 
+// sideEffect is an expansion that does something, as panels use for counting mail.
+var sideEffect = regexp.MustCompile(`\$\{(perl|run|acl|readsocket|dlfunc)\b`)
+
+// countsTwice returns a router whose condition does something each time it is looked at. With a file our router looks at it only
+// when it takes the mail; the live lookup comes after it, for every message.
+func countsTwice(ways []way) *stmt {
+	for _, w := range ways {
+		for i, st := range w.router.stmts {
+			if key, value := keyValue(st.text); st.kind == option && key == "condition" && sideEffect.MatchString(value) {
+				return &w.router.stmts[i]
+			}
+		}
+	}
+	return nil
+}
+
 // wayBy looks the transports of a router up.
 func (c *conf) wayBy(d *driver) (way, error) {
 	if isOn(d.options["unseen"]) {
