@@ -1,6 +1,8 @@
 package sendmail
 
 import (
+	"path"
+	"slices"
 	"strings"
 
 	"ukai/internal/i18n"
@@ -96,7 +98,26 @@ func (s *site) checkAuth() error {
 	if s.cf.auth[0] == 0 {
 		return i18n.Errorf("sendmail.error.unknown", "file", s.cf.name)
 	}
+	if !s.speaksPlain() {
+		return i18n.Errorf("sendmail.error.sasl")
+	}
 	return nil
+}
+
+// speaksPlain tells whether Cyrus SASL, which Sendmail logs in by, has the mechanism PLAIN. Without it Sendmail would hand its
+// mail over without a password, and what ukai refuses then goes back to the senders.
+func (s *site) speaksPlain() bool {
+	dirs := []string{"/usr/lib/sasl2", "/usr/lib64/sasl2", "/usr/local/lib/sasl2"}
+	under, _ := s.sys.ReadDir("/usr/lib") // where it cannot be read, nothing is found
+	for _, triplet := range under {
+		dirs = append(dirs, path.Join("/usr/lib", triplet, "sasl2"))
+	}
+	for _, dir := range dirs {
+		if names, _ := s.sys.ReadDir(dir); slices.ContainsFunc(names, func(n string) bool { return strings.HasPrefix(n, "libplain.so") }) {
+			return true
+		}
+	}
+	return false
 }
 
 // tell fills in what was found, what is done, and what is not.
@@ -122,9 +143,6 @@ func (s *site) tell() {
 	}
 	if s.steers() {
 		p.Gaps = append(p.Gaps, mtaconf.N("sendmail.gap_first"), mtaconf.N("sendmail.gap_race"))
-	}
-	if w.Peer.Username != "" {
-		p.Gaps = append(p.Gaps, mtaconf.N("sendmail.gap_sasl"))
 	}
 	if w.Peer.TLS {
 		p.Gaps = append(p.Gaps, mtaconf.N("sendmail.gap_tls"))

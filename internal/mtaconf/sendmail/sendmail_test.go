@@ -221,7 +221,7 @@ func TestWhatIsAskedForDecidesTheLines(t *testing.T) {
 func TestAPasswordIsKeptInAFileOfItsOwn(t *testing.T) {
 	w := wish()
 	w.Peer.Username, w.Peer.Password, w.Peer.TLS = "web1", `a"b`, true
-	p := mustPlan(t, tree(t, map[string]string{"etc/mail/sendmail.cf": cfText, "etc/mail/sendmail.mc": mcText}), w)
+	p := mustPlan(t, tree(t, map[string]string{"etc/mail/sendmail.cf": cfText, "etc/mail/sendmail.mc": mcText, "usr/lib/aarch64-linux-gnu/sasl2/libplain.so.2": ""}), w)
 	f := file(p, authFile)
 	if f == nil || !f.Secret || f.Perm != 0o600 || string(f.Text) != "AuthInfo:127.0.0.1\t\"U:web1\" \"P=YSJi\" \"M:PLAIN\"\n" {
 		t.Fatalf("%+v", f)
@@ -310,6 +310,7 @@ func TestWhatCannotBeChangedSafelyIsRefused(t *testing.T) {
 		{"passwords in a map", change("Kaccess", "Kauthinfo hash /etc/mail/authinfo\nKaccess"), nil, withAuth, "sendmail.error.authinfo"},
 		{"passwords in the access map", cfText, map[string]string{"etc/mail/access": "Connect:10 RELAY\nAuthInfo:isp.example \"U:a\"\n"}, withAuth, "sendmail.error.authinfo"},
 		{"a password nobody may read", change("#O RunAsUser", "O RunAsUser"), nil, withAuth, "sendmail.error.runas"},
+		{"no mechanism for passwords", cfText, map[string]string{"usr/lib64/sasl2/libsasldb.so": ""}, withAuth, "sendmail.error.sasl"},
 		{"no ruleset for passwords", change("Sauthinfo", "Sother"), nil, withAuth, "sendmail.error.unknown"},
 	}
 	for _, tt := range tests {
