@@ -37,10 +37,16 @@ var claim net.Listener
 func claimNet() string {
 	for n := 26; n < 200; n++ {
 		name := fmt.Sprintf("127.%d", n)
-		if l, err := net.Listen("tcp", name+".255.1:53"); err == nil {
+		l, err := net.Listen("tcp", name+".255.1:53")
+		if err != nil {
+			continue
+		}
+		if probe, err := net.Listen("tcp", name+".1.1:25"); err == nil { // somebody else's world may be there, with no claim
+			probe.Close()
 			claim = l
 			return name
 		}
+		l.Close()
 	}
 	return "127.26"
 }

@@ -364,13 +364,16 @@ func split(sent []peersim.Sent) (google, others []peersim.Sent) {
 	return google, others
 }
 
+// marks counts the calls of submitMarked: the IDs of all messages differ.
+var marks atomic.Int64
+
 // submitMarked hands messages with a mark in their body to the server.
 func (m *mta) submitMarked(rcpts []string, count int, mark string) *peersim.Result {
 	m.t.Helper()
 	ctx, cancel := context.WithTimeout(m.t.Context(), time.Minute)
 	defer cancel()
 	res, err := peersim.Generate(ctx, peersim.Traffic{To: fmt.Sprintf("127.0.0.1:%d", m.port), Senders: []string{"sender.example"}, Rcpts: rcpts,
-		Count: count, Size: 500, Prefix: "marked", Body: mark + "\r\n"})
+		Count: count, Size: 500, Prefix: fmt.Sprintf("marked%d-", marks.Add(1)), Body: mark + "\r\n"})
 	if err != nil || len(res.Accepted) != count {
 		m.t.Fatalf("%v: took %d of %d: %s", err, len(res.Accepted), count, res.Last)
 	}
