@@ -10,6 +10,7 @@ import (
 	"net/netip"
 	"strconv"
 	"sync"
+	"time"
 
 	"github.com/danielgtaylor/huma/v2"
 
@@ -31,8 +32,10 @@ const batchHeader = "Ukai-Batch"
 // whoever they are, they learn and change what is theirs only.
 type agents struct {
 	*Parts
-	mu   sync.Mutex
-	last map[string]string // guarded by mu: the batch that a server told last
+	mu     sync.Mutex        // guards the fields below
+	last   map[string]string // the batch that a server told last
+	knocks int               // refused since that was told
+	warned time.Time         // when it was told
 }
 
 // Agents returns the handler of the door for agents.
@@ -57,7 +60,7 @@ func (a *agents) known(f func(http.ResponseWriter, *http.Request, *servers.Serve
 		name, secret, _ := r.BasicAuth()
 		s, err := a.Steering.Servers.Get(name)
 		if !a.Steering.Servers.Check(name, secret) || err != nil || !s.Distant() {
-			a.Log.Warn("agent refused", "server", name, "client", r.RemoteAddr)
+			a.refused(name, r.RemoteAddr)
 			sayProblem(w, huma.Error401Unauthorized("the hub does not know this server, or not under this secret"))
 			return
 		}
@@ -67,6 +70,19 @@ func (a *agents) known(f func(http.ResponseWriter, *http.Request, *servers.Serve
 			sayProblem(w, err)
 		}
 	})
+}
+
+// refusedEvery is how often a refusal is told: an agent that was taken out goes on asking.
+const refusedEvery = 10 * time.Minute
+
+func (a *agents) refused(name, client string) {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	a.knocks++
+	if now := a.Now(); now.Sub(a.warned) >= refusedEvery {
+		a.Log.Warn("agent refused", "server", name, "client", client, "times", a.knocks)
+		a.knocks, a.warned = 0, now
+	}
 }
 
 // sayProblem answers with a problem (RFC 9457).

@@ -127,7 +127,12 @@ func (p *Parts) giveAccount(ctx context.Context, name, secret string, rotate boo
 	case !p.owns(name, a.Name):
 		return inWords(http.StatusConflict, i18n.Errorf("api.server.account_taken", "name", name))
 	case rotate:
-		err = p.Steering.Accounts.SetPassword(ctx, name, secret)
+		if err = p.Steering.Accounts.SetPassword(ctx, name, secret); err == nil && len(domains) > 0 {
+			err = p.Steering.Accounts.SetDomains(ctx, name, domains)
+		}
+		if err == nil && len(from) > 0 {
+			err = p.Steering.Accounts.SetNetworks(ctx, name, from)
+		}
 	}
 	if err != nil {
 		return serverTrouble(err)
@@ -147,10 +152,13 @@ func (p *Parts) addServer(ctx context.Context, in *addOrder) (*body[Registered],
 	if err != nil {
 		return nil, serverTrouble(err)
 	}
-	s, known := servers.Server{Name: name, Egress: in.Body.Egress, Account: name, Place: servers.Place{Host: name}}, false
+	s, known := servers.Server{Name: name, Egress: in.Body.Egress, Place: servers.Place{Host: name}}, false
 	if was, err := p.Steering.Servers.Get(name); err == nil {
 		if s, known = was, true; !in.Body.Again {
 			return nil, inWords(http.StatusConflict, i18n.Errorf("servers.error.exists", "name", name))
+		}
+		if in.Body.Egress != "" {
+			s.Egress = in.Body.Egress
 		}
 	}
 	door := p.Steering.Agents()
@@ -177,14 +185,17 @@ func (p *Parts) addServer(ctx context.Context, in *addOrder) (*body[Registered],
 		}
 	}
 	secret := servers.NewSecret()
-	if err := p.giveAccount(ctx, name, secret, true, in.Body.Domains, from); err != nil {
-		return nil, err
+	if s.Account = ""; gate.Account {
+		if err := p.giveAccount(ctx, name, secret, true, in.Body.Domains, from); err != nil {
+			return nil, err
+		}
+		s.Account = name
 	}
 	if err := p.keepServer(ctx, s, secret, true); err != nil {
 		return nil, serverTrouble(err)
 	}
 	p.Log.Info("mail server announced", "server", name, "again", known)
-	out := Registered{Server: s, Gate: gate, Username: name, Secret: secret}
+	out := Registered{Server: s, Gate: gate, Username: s.Account, Secret: secret}
 	join := Join{
 		Name: name, Secret: secret, Hub: door.Hub, Relay: net.JoinHostPort(gate.Host, strconv.Itoa(gate.Port)), TLS: gate.TLS,
 		Agents: door.Address, Fingerprint: door.Fingerprint,

@@ -32,6 +32,8 @@ type Steering struct {
 	// Take takes what a server tells; Detours is the mail of a server that takes the detour (nil: none does).
 	Take    func(w watch.Witness, list []watch.Told)
 	Detours func(server string) steer.Detours
+	// Status tells how a server is steered (nil: none is).
+	Status func(server string) (steer.Status, bool)
 }
 
 // Gate is where a server hands mail in.
@@ -52,7 +54,12 @@ type Server struct {
 	// Paths counts its paths by state; Shut are the providers that its mail goes to by the detour.
 	Paths PathCount `json:"paths"`
 	Shut  []string  `json:"shut,omitempty"`
+	// Steered is how it is steered, as far as this process does it.
+	Steered *Steered `json:"steered,omitempty"`
 }
+
+// Steered is a steer.Status, under a name of its own in the schema.
+type Steered struct{ steer.Status }
 
 // ServerRequest makes a server known, or known anew.
 type ServerRequest struct {
@@ -139,6 +146,11 @@ func (p *Parts) server(s *servers.Server, paths []health.Info) Server {
 		}
 	}
 	slices.Sort(out.Shut)
+	if p.Steering.Status != nil {
+		if st, ok := p.Steering.Status(s.Name); ok {
+			out.Steered = &Steered{st}
+		}
+	}
 	return out
 }
 

@@ -92,7 +92,7 @@ func (a *App) serverSeen(o *watch.Observation) {
 func (a *App) steering() *api.Steering {
 	return &api.Steering{
 		Servers: a.servers, Accounts: a.accounts, Gate: a.gate, Egress: a.ownEgress, Agents: a.agentDoor,
-		Take: a.watch.Take, Detours: a.detoured,
+		Take: a.watch.Take, Detours: a.detoured, Status: a.steer.StatusOf,
 	}
 }
 
@@ -120,26 +120,35 @@ func (a *App) gate(peer string, distant bool) (api.Gate, error) {
 	cfg, open := a.cfg, slices.Clone(a.open)
 	a.mu.Unlock()
 	if distant {
+		host, _, err := net.SplitHostPort(cfg.Steer.Relay)
+		if g, ok := openGate(open, cfg.Steer.Relay); ok && err == nil && isLoopback(host) {
+			return g, nil // an agent on this very machine, where ukai itself may not write the server's files
+		}
 		return distantGate(cfg, open)
 	}
-	var withAccount *api.Gate
-	for _, o := range open {
-		g, ok := localGate(&o)
-		switch {
-		case !ok, peer != "" && peer != net.JoinHostPort(g.Host, strconv.Itoa(g.Port)) && !o.reached(peer):
-		case !g.Account:
-			return g, nil // nothing on the server's side can be missing or wrong
-		case withAccount == nil:
-			withAccount = &g
-		}
-	}
+	g, ok := openGate(open, peer)
 	switch {
-	case withAccount != nil:
-		return *withAccount, nil
+	case ok:
+		return g, nil
 	case peer != "": // a relay elsewhere, or an address that leads here by ways that are not known
 		return elsewhere(peer)
 	}
 	return api.Gate{}, i18n.Errorf("app.server.no_gate")
+}
+
+// openGate finds the listener that a server on this machine uses, or is to use where peer is empty.
+func openGate(open []opened, peer string) (gate api.Gate, ok bool) {
+	for i := range open {
+		g, takes := localGate(&open[i])
+		switch {
+		case !takes, peer != "" && peer != net.JoinHostPort(g.Host, strconv.Itoa(g.Port)) && !open[i].reached(peer):
+		case !g.Account:
+			return g, true // nothing on the server's side can be missing or wrong
+		case !ok:
+			gate, ok = g, true
+		}
+	}
+	return gate, ok
 }
 
 // reached tells whether an address leads to a listener that is bound to all of the machine's.
@@ -159,12 +168,13 @@ func localGate(o *opened) (api.Gate, bool) {
 	if from.IsUnspecified() {
 		from = netip.MustParseAddr("127.0.0.1")
 	}
-	g := api.Gate{Host: from.String(), Port: int(at.Port()), TLS: o.cfg.TLS == config.StartTLS && !from.IsLoopback()}
+	g := api.Gate{Host: from.String(), Port: int(at.Port()), TLS: o.cfg.TLS == config.StartTLS}
 	if o.cfg.TLS == config.Implicit { // most servers speak it only through a wrapper
 		return g, false
 	}
 	// A client that connects to an address of its own machine comes from that address.
 	if slices.ContainsFunc(o.cfg.Relay, func(p netip.Prefix) bool { return p.Contains(from) }) && o.cfg.Auth != config.AuthRequired {
+		g.TLS = g.TLS && !from.IsLoopback() // no password and no wire
 		return g, true
 	}
 	g.Account = true
