@@ -137,6 +137,7 @@ func (e *env) showServer(w io.Writer, s *api.Server) {
 	for _, p := range s.Shut {
 		row("cli.servers.row.shut", p)
 	}
+	e.steered(row, s.Steered)
 	t.write(w)
 	e.hints(w, s)
 }

@@ -92,7 +92,7 @@ func domainOf(key []byte, buf []byte) []byte {
 	if len(d) > 0 && d[len(d)-1] == '.' {
 		d = d[:len(d)-1]
 	}
-	if len(d) == 0 || len(d) > longestDomain || d[0] == '.' || d[0] == '[' {
+	if len(d) == 0 || len(d) > longestDomain || d[0] == '.' || d[0] == '[' || d[len(d)-1] == '.' {
 		return nil
 	}
 	dot, eight := at >= 0, false
@@ -100,7 +100,9 @@ func domainOf(key []byte, buf []byte) []byte {
 	for _, c := range d {
 		switch {
 		case c == '.':
-			dot = true
+			if dot = true; buf[len(buf)-1] == '.' { // an empty label; the first octet is no dot
+				return nil
+			}
 		case c >= 'A' && c <= 'Z':
 			c |= 0x20
 		case c >= 0x80:

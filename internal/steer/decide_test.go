@@ -28,6 +28,8 @@ func TestTheDomainOfAQuestionIsFound(t *testing.T) {
 		"":                               "",
 		"@":                              "",
 		"a@":                             "",
+		"a@example.com..":                "",
+		"a@a..example":                   "",
 		"a@.":                            "",
 		".example.com":                   "",
 		".":                              "",

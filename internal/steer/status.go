@@ -86,23 +86,35 @@ func (s *Steer) heard(srv *server, now time.Time) {
 func (s *Steer) Status() []Status {
 	var list []Status
 	for _, srv := range *s.byName.Load() {
-		conf := srv.Load()
-		st := Status{
-			Server: srv.name, Shut: s.unwell.of(conf.path()), Domains: srv.domains.len(), P99: srv.p99(),
-			Lookups: srv.lookups.Load(), Detours: srv.detours.Load(), Told: srv.told.Load(), Files: srv.files.list(conf.Files),
-		}
-		if s.observe.Load() {
-			st.Shut = nil
-		}
-		if at := srv.contact.Load(); at > 0 {
-			st.Heard = time.Unix(at, 0)
-		}
-		st.Detoured = int(srv.files.detoured.Load())
-		slices.Sort(st.Shut)
-		list = append(list, st)
+		list = append(list, s.status(srv))
 	}
 	slices.SortFunc(list, func(a, b Status) int { return strings.Compare(a.Server, b.Server) })
 	return list
+}
+
+// StatusOf returns one server; ok is false for one that is not steered.
+func (s *Steer) StatusOf(name string) (st Status, ok bool) {
+	srv := (*s.byName.Load())[name]
+	if srv == nil {
+		return st, false
+	}
+	return s.status(srv), true
+}
+
+func (s *Steer) status(srv *server) Status {
+	conf := srv.Load()
+	st := Status{
+		Server: srv.name, Domains: srv.domains.len(), Detoured: int(srv.files.detoured.Load()), P99: srv.p99(),
+		Lookups: srv.lookups.Load(), Detours: srv.detours.Load(), Told: srv.told.Load(), Files: srv.files.list(conf.Files),
+	}
+	if at := srv.contact.Load(); at > 0 {
+		st.Heard = time.Unix(at, 0)
+	}
+	if !s.observe.Load() {
+		st.Shut = s.unwell.of(conf.path())
+		slices.Sort(st.Shut)
+	}
+	return st
 }
 
 // Known returns how many domains are in memory, for all servers.
