@@ -4,11 +4,12 @@
 //
 // Relay names ukai as relayhost: all remote mail goes there.
 //
-// Safety net, the default, leaves the delivery to Postfix. Four parameters in main.cf make a refusal for the reputation of the
+// Safety net, the default, leaves the delivery to Postfix. A few parameters in main.cf make a refusal for the reputation of the
 // address take the detour within the same attempt: smtp_reply_filter turns the last line of such a reply from 5xx into 4xx, and
 // after a 4xx the SMTP client goes on to smtp_fallback_relay, which is ukai; smtp_mx_session_limit = 1 keeps it from asking the
 // provider's other hosts first. smtp_delivery_status_filter is the second net: what the first missed is deferred instead of
-// bounced. All of that is static and needs nobody who runs. When ukai is down a refused message waits in Postfix's own queue.
+// bounced. smtp_helo_timeout keeps a ukai that hangs from holding the processes
+// that all mail shares. All of that is static and needs nobody who runs. When ukai is down a refused message waits in Postfix's own queue.
 //
 // Steer is the safety net, and sends mail for a blocked provider to ukai at once, by an entry in transport_maps. It names a
 // transport of its own (master.cf) with short timeouts and two next hops, "[ukai]:port, the.domain": the former route is behind

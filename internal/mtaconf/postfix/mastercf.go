@@ -119,7 +119,8 @@ func (m *masterCF) client(name string) (s *service, smtp bool) {
 	if s = m.find(name, "unix"); s == nil {
 		return nil, false
 	}
-	return s, s.smtp()
+	smtp = s.smtp()
+	return s, smtp
 }
 
 // smtp tells whether the service is an SMTP client whose parameters are smtp_*. (lmtp is the same program under another name,

@@ -1,6 +1,7 @@
 package postfix
 
 import (
+	"bytes"
 	"path"
 	"strings"
 
@@ -174,7 +175,7 @@ func (x *plan) finish() {
 		t    *text
 	}{{x.master.path, x.master.text}, {x.main.path, x.main.text}} {
 		text := f.t.bytes()
-		if was, err := x.sys.ReadFile(f.path); err != nil || string(was) != string(text) {
+		if was, err := x.sys.ReadFile(f.path); err != nil || !bytes.Equal(was, text) {
 			x.Files = append(x.Files, mtaconf.File{Path: f.path, Text: text, Perm: 0o644})
 		}
 	}

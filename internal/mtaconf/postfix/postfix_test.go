@@ -69,7 +69,7 @@ func keys(notes []mtaconf.Note) string {
 	return strings.Join(all, " ")
 }
 
-func TestTheSafetyNetIsFourLinesInMainCF(t *testing.T) {
+func TestTheSafetyNetIsAFewLinesInMainCF(t *testing.T) {
 	const main = "myhostname = mail.example\n# the end, without a line end: smtp_reply_filter = x\nmynetworks = 127.0.0.0/8\n  10.0.0.0/8"
 	sys := tree(t, "3.7.11", map[string]string{"/etc/postfix/main.cf": main})
 	p, err := New().Plan(sys, here, wish(""))
@@ -82,6 +82,7 @@ func TestTheSafetyNetIsFourLinesInMainCF(t *testing.T) {
 smtp_reply_filter = regexp:/etc/postfix/ukai_reply.regexp
 smtp_fallback_relay = [127.0.0.1]:2525
 smtp_mx_session_limit = 1
+smtp_helo_timeout = 10s
 smtp_delivery_status_filter = regexp:/etc/postfix/ukai_status.regexp
 `
 	if got := changed(p, "/etc/postfix/main.cf"); got != want {
