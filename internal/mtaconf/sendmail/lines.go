@@ -24,7 +24,7 @@ type lines struct {
 // ukai that is only busy must not be taken for dead, since the former way is the one that is refused; and all together must
 // stay below 5 s.
 const (
-	greetWithin = "3s"
+	greetWithin = "2s"
 	lookWithin  = "1s"
 )
 

@@ -186,7 +186,7 @@ func TestWhatIsAskedForDecidesTheLines(t *testing.T) {
 		has, lack []string
 		routes    int
 	}{
-		{"a list is read at each lookup", wish(), []string{"Kukai text -o", "lookup --relay 127.0.0.1:2525 --deadline 3s"}, []string{"--to"}, 1},
+		{"a list is read at each lookup", wish(), []string{"Kukai text -o", "lookup --relay 127.0.0.1:2525 --deadline 2s"}, []string{"--to"}, 1},
 		{"live, the program asks ukai", live, []string{"Kukai program -t /usr/bin/ukai lookup --to 127.0.0.1:8026 --map web1 --deadline 1s"}, []string{domainsFile}, 0},
 		{"on port 25 the former route can stand behind", near, []string{"$#ukai $@ [127.0.0.1]:$2 $:", "A=TCP $h 25\n"}, nil, 1},
 		{"on another port it cannot", wish(), []string{"$#ukai $@ [127.0.0.1] $:"}, []string{"]:$2"}, 1},
