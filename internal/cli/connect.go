@@ -24,7 +24,7 @@ type connectCommand struct {
 	username, passwordFile            string
 	plan, apply, status, remove       bool
 	tls, alone, aloneGiven            bool
-	watch                             time.Duration
+	watch, greet                      time.Duration
 	modeGiven, serverGiven, liveGiven bool
 
 	engine *connect.Engine
@@ -34,6 +34,9 @@ type connectCommand struct {
 
 // defaultWatch is how long the first deliveries are watched: the first retry of a queue, and a few messages of a busy server.
 const defaultWatch = 30 * time.Second
+
+// defaultGreet is how long a server has to greet after a reload.
+const defaultGreet = 20 * time.Second
 
 func newConnect(e *env) *cobra.Command {
 	c := &connectCommand{env: e}
@@ -65,6 +68,7 @@ func newConnect(e *env) *cobra.Command {
 	f.StringVar(&c.egress, "egress", "", e.text("cli.connect.flag.egress"))
 	f.BoolVar(&c.alone, "no-register", false, e.text("cli.connect.flag.alone"))
 	f.DurationVar(&c.watch, "watch", defaultWatch, e.text("cli.connect.flag.watch"))
+	f.DurationVar(&c.greet, "greet", defaultGreet, e.text("cli.connect.flag.greet"))
 	must(cmd.MarkFlagDirname("root"))
 	must(cmd.MarkFlagFilename("password-file"))
 	must(cmd.RegisterFlagCompletionFunc("mode", cobra.FixedCompletions([]string{string(mtaconf.SafetyNet), string(mtaconf.Steer), string(mtaconf.Relay)}, cobra.ShellCompDirectiveNoFileComp)))
@@ -94,6 +98,9 @@ func (c *connectCommand) check() error {
 	default:
 		return usage("cli.connect.mode", "value", c.mode)
 	}
+	if c.greet <= 0 {
+		return usage("cli.connect.greet", "value", c.greet.String())
+	}
 	if c.watch < 0 {
 		return usage("cli.connect.watch", "value", c.watch.String())
 	}
@@ -115,7 +122,7 @@ func (c *connectCommand) run(ctx context.Context) error {
 	c.line = c.progress()
 	defer c.line.done()
 	c.root = strings.TrimRight(c.root, "/")
-	o := connect.Options{Root: c.root, Watch: c.watch, Tell: c.step}
+	o := connect.Options{Root: c.root, Watch: c.watch, Greet: c.greet, Tell: c.step}
 	if !c.alone {
 		r, err := c.newRegistrar(c.root, c.join, c.egress)
 		if err != nil {

@@ -70,6 +70,9 @@ func (e *Engine) kept(mta mtaconf.MTA) ([]*Target, error) {
 	}
 	var all []*Target
 	for _, n := range names {
+		if strings.HasPrefix(n, ".") {
+			continue
+		}
 		m, err := (&store{&e.disk, stateDir + "/" + n}).manifest()
 		if err != nil {
 			return nil, err

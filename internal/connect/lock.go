@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io/fs"
 	"os"
+	"strings"
 	"syscall"
 	"time"
 
@@ -20,7 +21,10 @@ const lockTime = 3 * time.Second
 func (e *Engine) lock(ctx context.Context, create bool) (unlock func(), err error) {
 	e.made = nil
 	if create {
-		if e.made, err = e.disk.mkdir(stateDir, 0o700); err != nil {
+		if e.made, err = e.disk.mkdir(stateDir, 0o700); err == nil && len(e.made) > 0 {
+			err = e.disk.replace(madeFile, []byte(strings.Join(e.made, "\n")), (&store{}).own())
+		}
+		if err != nil {
 			e.disk.rmdir(e.made)
 			return nil, i18n.Errorf("connect.state.dir", "dir", stateDir, "cause", err)
 		}
@@ -44,18 +48,26 @@ func (e *Engine) lock(ctx context.Context, create bool) (unlock func(), err erro
 		f.Close()
 		return nil, i18n.Errorf("connect.busy")
 	}
+	if text, err := e.sys.ReadFile(madeFile); err == nil { // of this process, or of one that was killed
+		e.made = strings.Split(string(text), "\n")
+	}
 	if err := e.recoverAll(ctx); err != nil {
 		f.Close()
 		return nil, err
 	}
 	return func() {
+		defer f.Close()
 		if e.made == nil {
 			e.made = []string{stateDir} // a killed process may have left it
 		}
-		e.disk.rmdir(e.made) // where nothing came to be kept
-		f.Close()
+		e.disk.clear(madeFile, endNew)
+		_ = e.disk.remove(madeFile) // it is read again where it stays
+		e.disk.rmdir(e.made)        // where nothing came to be kept
 	}, nil
 }
+
+// madeFile names the directories that were made for what is kept, until the journal does.
+const madeFile = stateDir + "/.made"
 
 func same(f *os.File, is fs.FileInfo) bool {
 	st, err := f.Stat()

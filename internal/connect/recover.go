@@ -2,6 +2,7 @@ package connect
 
 import (
 	"context"
+	"strings"
 
 	"ukai/internal/i18n"
 	"ukai/internal/mtaconf"
@@ -14,6 +15,9 @@ func (e *Engine) recoverAll(ctx context.Context) error {
 		return err
 	}
 	for _, n := range names {
+		if strings.HasPrefix(n, ".") {
+			continue
+		}
 		s := &store{&e.disk, stateDir + "/" + n}
 		j, err := s.journal()
 		if err != nil {
