@@ -166,7 +166,10 @@ func (d *draft) tell(p *mtaconf.Plan) {
 		p.Does = []mtaconf.Note{mtaconf.N("mtaconf.exim.does.steer", "peer", peer)}
 	}
 	if d.wish.Mode != mtaconf.Relay {
-		p.Does = append(p.Does, d.by(), mtaconf.N("mtaconf.exim.does.open", "seconds", greetWait, "minutes", holdFor/60))
+		if d.wish.Live != "" {
+			p.Does = append(p.Does, mtaconf.N("mtaconf.exim.does.live", "address", d.wish.Live))
+		}
+		p.Does = append(p.Does, mtaconf.N("mtaconf.exim.does.file", "path", d.hosts), mtaconf.N("mtaconf.exim.does.open", "seconds", greetWait, "minutes", holdFor/60))
 		p.Gaps = append(p.Gaps, mtaconf.N("mtaconf.exim.gap.first"))
 	} else {
 		p.Gaps = append(p.Gaps, mtaconf.N("mtaconf.exim.gap.relay"))
@@ -194,14 +197,6 @@ func (d *draft) found() mtaconf.Note {
 	case plain:
 	}
 	return mtaconf.N("mtaconf.exim.found.plain", "path", d.layout.path)
-}
-
-// by says how Exim gets to know which providers refuse.
-func (d *draft) by() mtaconf.Note {
-	if d.wish.Live != "" {
-		return mtaconf.N("mtaconf.exim.does.live", "address", d.wish.Live)
-	}
-	return mtaconf.N("mtaconf.exim.does.file", "path", d.hosts)
 }
 
 func unique(all []string) []string {

@@ -53,8 +53,8 @@ func (d *draft) plan(inst mtaconf.Instance) (*mtaconf.Plan, error) {
 	return p, nil
 }
 
-// byFile tells whether a file says which providers refuse.
-func (d *draft) byFile() bool { return d.wish.Mode != mtaconf.Relay && d.wish.Live == "" }
+// byFile tells whether a file says which providers refuse: also beside live lookups.
+func (d *draft) byFile() bool { return d.wish.Mode != mtaconf.Relay }
 
 // writeWays puts our routers and transports where they belong.
 func (d *draft) writeWays() {

@@ -158,19 +158,22 @@ func (d *draft) remark() string {
 // counting mail, is not met twice. Nothing here may fail: a condition that is false, and had a lookup in it that could not be
 // made, puts the message off.
 func (d *draft) condition() string {
-	if !d.byFile() {
+	if !d.byFile() || d.wish.Live != "" {
 		return ""
 	}
-	// The most preferred MX host is the one that will take or refuse the mail; a domain without MX receives by itself (RFC 5321,
-	// section 5.1). defer_never: a name server that does not answer is no reason to wait (section 9.10). A file in a domain list
-	// is one that has to be there (section 10.2).
+	if d.wish.Mode == mtaconf.SafetyNet {
+		return fmt.Sprintf("${if or{{%s}{%s}}}", wasPutOff(), d.listed())
+	}
+	return "${if " + d.listed() + "}"
+}
+
+// listed is the condition that the host for the domain stands in the file. The most preferred MX host is the one that will take or
+// refuse the mail; a domain without MX receives by itself (RFC 5321, section 5.1). defer_never: a name server that does not answer
+// is no reason to wait (section 9.10). A file in a domain list is one that has to be there (section 10.2).
+func (d *draft) listed() string {
 	host := `${extract{2}{ }{${extract{1}{:}{${sort{${lookup dnsdb{>: defer_never,mx=$domain}{$value}{0 $domain}}}` +
 		`{<}{${extract{1}{ }{$item}}}}}}}}`
-	blocked := fmt.Sprintf("and{{exists{%[1]s}}\\\n    {match_domain{%[2]s}\\\n    {%[1]s}}}", d.hosts, host)
-	if d.wish.Mode == mtaconf.SafetyNet {
-		blocked = fmt.Sprintf("or{{%s}{%s}}", wasPutOff(), blocked)
-	}
-	return "${if " + blocked + "}"
+	return fmt.Sprintf("and{{exists{%[1]s}}\\\n    {match_domain{%[2]s}\\\n    {%[1]s}}}", d.hosts, host)
 }
 
 // wasPutOff is the condition that a message comes here again.
@@ -194,7 +197,9 @@ func (d *draft) route() string {
 	if !strings.HasPrefix(live, "/") {
 		live = "inet:" + live
 	}
-	asked := fmt.Sprintf(`!eq{${readsocket{%s}{exim %s $local_part@$domain\n}{%ds}{}{}}}{}`, live, d.wish.Server, askWait)
+	// ukai answers "as before" for a domain that it has not met, and looks its MX up meanwhile. Exim knows the MX: what stands in
+	// the file needs no question.
+	asked := fmt.Sprintf(`or{{%s}{!eq{${readsocket{%s}{exim %s $local_part@$domain\n}{%ds}{}{}}}{}}}`, d.listed(), live, d.wish.Server, askWait)
 	if d.wish.Mode == mtaconf.SafetyNet {
 		asked = fmt.Sprintf("or{{%s}{%s}}", wasPutOff(), asked)
 	}
