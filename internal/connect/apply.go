@@ -127,7 +127,7 @@ func (e *Engine) unmade(p *Proposal) bool {
 func (p *Proposal) manifest() *manifest {
 	w := &p.request.Wish
 	m := &manifest{
-		Version: version, Instance: p.Instance, Mode: p.Mode, Server: w.Server, Peer: w.Peer.Address(), Live: w.Live,
+		Version: version, Instance: p.target.Instance, Mode: p.Mode, Server: w.Server, Peer: w.Peer.Address(), Live: w.Live,
 		Username: w.Peer.Username, Password: w.Peer.Password, Secret: w.Secret, TLS: w.Peer.TLS,
 		At: time.Now().UTC().Truncate(time.Second), Plan: upkeepOf(p.Plan),
 	}
