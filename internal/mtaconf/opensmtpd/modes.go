@@ -227,7 +227,7 @@ func (d *draft) ruleFor(s statement, at int) (string, error) {
 func (d *draft) routes(at int) {
 	file := d.beside("blocked")
 	lines := "# ukai: mail for the domains of this file takes the detour. ukai writes it while a provider refuses this server.\n" +
-		fmt.Sprintf("table %s file:%s\n", blockedTable, file) + d.secrets() + fmt.Sprintf("action \"%s\" relay%s\n", detourAction, d.host())
+		fmt.Sprintf("table %s file:%s\n", blockedTable, file) + d.secrets() + fmt.Sprintf("action %q relay%s\n", detourAction, d.host())
 	d.changes = append([]change{{at, lines}}, d.changes...)
 	d.plan.Files = append(d.plan.Files, mtaconf.File{Path: file, Perm: 0o644, Moving: true,
 		Text: fmt.Appendf(nil, "# smtpd does not start when this table is empty: the next line has to stay.\n%s\n%s\n%s\n", empty, mtaconf.BlockBegin, mtaconf.BlockEnd)})
