@@ -27,6 +27,7 @@ type talk struct {
 	spare   []byte
 	domain  [longestDomain + 1]byte
 	patient time.Time // the deadline for reading that is set
+	taken   time.Time // that for writing
 }
 
 // serve answers the questions of one connection until it ends.
@@ -74,7 +75,10 @@ func (t *talk) flush() error {
 	if len(t.out) == 0 {
 		return nil
 	}
-	t.conn.SetWriteDeadline(time.Now().Add(takeFor))
+	if now := time.Now(); t.taken.Sub(now) < takeFor/2 { // as in wait
+		t.taken = now.Add(takeFor)
+		t.conn.SetWriteDeadline(t.taken)
+	}
 	_, err := t.conn.Write(t.out)
 	t.out = t.out[:0]
 	return err
