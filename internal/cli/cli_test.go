@@ -109,6 +109,9 @@ func replay(t *testing.T, script string) string {
 		case isCommand:
 			if inFile {
 				for name, text := range files {
+					if err := os.MkdirAll(filepath.Dir(name), 0o755); err != nil {
+						t.Fatal(err)
+					}
 					if err := os.WriteFile(name, []byte(strings.TrimSuffix(text, "\n")), 0o600); err != nil {
 						t.Fatal(err)
 					}
