@@ -175,6 +175,9 @@ func (d *draft) tell(p *mtaconf.Plan) {
 		p.Gaps = append(p.Gaps, mtaconf.N("mtaconf.exim.gap.relay"))
 	}
 	p.Does = append(p.Does, mtaconf.N("mtaconf.exim.does.copy"))
+	if d.colons() {
+		p.Gaps = append(p.Gaps, mtaconf.N("mtaconf.exim.gap.ipv6", "peer", peer))
+	}
 	if d.wish.Peer.TLS {
 		p.Gaps = append(p.Gaps, mtaconf.N("mtaconf.exim.gap.certificate", "peer", peer))
 	}

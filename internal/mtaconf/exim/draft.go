@@ -40,7 +40,9 @@ func (d *draft) plan(inst mtaconf.Instance) (*mtaconf.Plan, error) {
 		return nil, err
 	}
 	d.writeWays()
-	d.put(d.retrySpot(), d.retryRule())
+	if rule := d.retryRule(); rule != "" {
+		d.put(d.retrySpot(), rule)
+	}
 	files, err := d.files()
 	if err != nil {
 		return nil, err

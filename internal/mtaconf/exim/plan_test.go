@@ -331,3 +331,17 @@ func FuzzPlan(f *testing.F) {
 		}
 	})
 }
+
+func TestNoRetryRuleIsWrittenForAnAddressThatNoneHoldsFor(t *testing.T) {
+	sys := tree(t, map[string]string{"etc/exim/exim.conf": plainConf})
+	w := wish(mtaconf.Steer)
+	w.Peer.Host = "::1"
+	p := planFor(t, sys, w)
+	got := added(t, sys, p, "/etc/exim/exim.conf")
+	if strings.Contains(got, "F,4d,1s") || !strings.Contains(got, "{<;[::1]:2525${if") || !strings.Contains(got, "${readsocket{inet:[::1]:2525}") {
+		t.Errorf("%s", got)
+	}
+	if !slices.ContainsFunc(p.Gaps, func(n mtaconf.Note) bool { return n.Key == "mtaconf.exim.gap.ipv6" }) {
+		t.Errorf("it is not said: %v", p.Gaps)
+	}
+}
