@@ -23,7 +23,7 @@ var (
 )
 
 // pleskBox starts a Postfix and lays it out as Plesk does: tables below the spool, one smtp(8) for each outgoing address, chosen
-// by the sender's domain. `plesk repair mail` is a stub that writes main.cf anew, as Plesk's does.
+// by the sender's domain. `plesk repair mail` is a stub that writes main.cf and master.cf anew, as Plesk's does.
 func pleskBox(t *testing.T) *mta {
 	t.Helper()
 	m := startMTA(t, "postfix")
@@ -50,12 +50,14 @@ plesk_virtual_destination_recipient_limit = 1
 `
 	m.write("/etc/postfix/main.cf", main)
 	m.write("/opt/psa/main.cf", main)
-	m.write("/etc/postfix/master.cf", read("etc/postfix/master.cf")+fmt.Sprintf(`
+	master := read("etc/postfix/master.cf") + fmt.Sprintf(`
 plesk_virtual unix - n n - - pipe flags=DORhu user=nobody argv=/usr/lib/plesk-9.0/postfix-local -f ${sender} -d ${recipient}
 plesk-%[1]s- unix - n n - - smtp -o smtp_bind_address=%[1]s -o smtp_bind_address6= -o smtp_address_preference=ipv4
 plesk-tenant.example-%[2]s- unix - n n - - smtp -o smtp_bind_address=%[2]s -o smtp_bind_address6= -o smtp_address_preference=ipv4 -o smtp_helo_name=tenant.example
-`, pleskShared, pleskTenant))
-	m.write("/usr/sbin/plesk", "#!/bin/sh\n[ \"$*\" = 'repair mail -y' ] && cat /opt/psa/main.cf >/etc/postfix/main.cf && postfix reload\n")
+`, pleskShared, pleskTenant)
+	m.write("/etc/postfix/master.cf", master)
+	m.write("/opt/psa/master.cf", master)
+	m.write("/usr/sbin/plesk", "#!/bin/sh\n[ \"$*\" = 'repair mail -y' ] && cp /opt/psa/main.cf /opt/psa/master.cf /etc/postfix/ && postfix reload\n")
 	if err := os.Chmod(filepath.Join(m.root, "usr/sbin/plesk"), 0o755); err != nil {
 		t.Fatal(err)
 	}
@@ -132,6 +134,6 @@ func TestPleskKeepsTheAddressOfEachDomain(t *testing.T) {
 	}
 	again, err := plesk.New().Plan(sys, found[0], postfixWish(t, mtaconf.SafetyNet, d.peer()))
 	if err != nil || len(again.Files) != len(plan.Files) {
-		t.Fatalf("a plan for the repaired server: %v %v", again, err)
+		t.Fatalf("no plan for the repaired server: %v", err)
 	}
 }
