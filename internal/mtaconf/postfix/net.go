@@ -90,7 +90,7 @@ func (x *plan) sessions() {
 // 300 s, and all mail shares 100 processes. A provider whose host takes longer to greet is reached over ukai, like any other that
 // cannot be reached at once.
 func (x *plan) greeting() {
-	const enough = "10s"
+	const enough = "5s"
 	v, own := x.main.values["smtp_helo_timeout"]
 	if !own {
 		v = enough

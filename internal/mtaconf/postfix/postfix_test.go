@@ -82,7 +82,7 @@ func TestTheSafetyNetIsAFewLinesInMainCF(t *testing.T) {
 smtp_reply_filter = regexp:/etc/postfix/ukai_reply.regexp
 smtp_fallback_relay = [127.0.0.1]:2525
 smtp_mx_session_limit = 1
-smtp_helo_timeout = 10s
+smtp_helo_timeout = 5s
 smtp_delivery_status_filter = regexp:/etc/postfix/ukai_status.regexp
 `
 	if got := changed(p, "/etc/postfix/main.cf"); got != want {
