@@ -2,13 +2,17 @@ package postfix
 
 import "strings"
 
-// maxDepth is how deep parameters may name each other. Postfix has a limit of 100 (mac_expand(3)).
-const maxDepth = 100
+// maxDepth is how deep parameters may name each other. Postfix has a limit of 100 (mac_expand(3)). maxWork bounds what two that
+// name each other twice would grow to.
+const (
+	maxDepth = 100
+	maxWork  = 10_000
+)
 
 // expand puts the values of parameters into a text: $name, ${name}, $(name), ${name?text}, ${name:text}, ${name?{a}:{b}} and
 // ${{a} == {b} ? {c} : {d}} (postconf(5), "the format of the configuration file"). "$$" is a dollar sign.
 func (m *mainCF) expand(s string, depth int) string {
-	if depth > maxDepth || !strings.Contains(s, "$") {
+	if m.work++; depth > maxDepth || m.work > maxWork || !strings.Contains(s, "$") {
 		return s
 	}
 	var b strings.Builder

@@ -13,6 +13,7 @@ type mainCF struct {
 	path   string
 	values map[string]string // as written; of a parameter that stands twice, the last
 	at     map[string]entry
+	work   int // how often expand was called for the parameter in hand
 }
 
 // readMain reads a main.cf. The error is for the operator.
@@ -82,7 +83,10 @@ func (m *mainCF) raw(name string) string {
 }
 
 // get returns a parameter with everything put in.
-func (m *mainCF) get(name string) string { return m.expand(m.raw(name), 0) }
+func (m *mainCF) get(name string) string {
+	m.work = 0
+	return m.expand(m.raw(name), 0)
+}
 
 // yes tells whether a parameter is switched on.
 func (m *mainCF) yes(name string) bool { return strings.EqualFold(m.get(name), "yes") }
