@@ -3,7 +3,6 @@ package steer
 import (
 	"bufio"
 	"bytes"
-	"encoding/json"
 	"net"
 	"strings"
 	"time"
@@ -235,8 +234,8 @@ func (t *talk) observe(text string, began time.Time) error {
 		t.out = appendNetstring(t.out, "PERM no such server, or not its secret")
 		return nil
 	}
-	var told Told
-	if json.Unmarshal([]byte(data), &told) != nil {
+	told, ok := readTold(data)
+	if !ok {
 		t.out = appendNetstring(t.out, "PERM not an observation")
 		return nil
 	}

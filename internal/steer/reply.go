@@ -1,6 +1,7 @@
 package steer
 
 import (
+	"encoding/json"
 	"strings"
 	"time"
 
@@ -35,4 +36,10 @@ func readStatus(key string) (told Told, ok bool) {
 		return nil
 	})
 	return told, ok && err == nil
+}
+
+// readTold reads what a wrapper says it saw; false for what is no observation.
+func readTold(data string) (told Told, ok bool) {
+	err := json.Unmarshal([]byte(data), &told)
+	return told, err == nil
 }
