@@ -40,6 +40,21 @@ func (r *Rules) overlaps() []Problem {
 	return out
 }
 
+// Rivals returns the rules besides one whose conditions all hold for its example, by name: those that would judge such a reply if
+// the rule were not there.
+func (r *Rules) Rivals(name string) []string {
+	var out []string
+	for i := range r.rules {
+		if r.rules[i].name != name {
+			continue
+		}
+		for _, y := range r.fitting(&r.rules[i]) {
+			out = append(out, y.name)
+		}
+	}
+	return out
+}
+
 // states tells whether a rule says that it fits the example of another.
 func (x *compiled) states(other string) bool {
 	return slices.Contains(x.rule.Also, other) || slices.Contains(x.rule.Also, "*")

@@ -31,3 +31,13 @@ func TestMarksAndListsAreThoseOfTheFiles(t *testing.T) {
 		t.Errorf("%d of %d and %d", len(both), len(ip), len(domain))
 	}
 }
+
+func TestRivalsAreTheRulesThatWouldTakeAnExample(t *testing.T) {
+	r := rules(t)
+	if got := r.Rivals("google.unsolicited-from-ip"); !slices.Contains(got, "google.unusual-rate") {
+		t.Errorf("rivals: %q", got)
+	}
+	if got := r.Rivals("google.none"); got != nil {
+		t.Errorf("of a rule that is not there: %q", got)
+	}
+}

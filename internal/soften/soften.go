@@ -9,11 +9,13 @@
 //   - Status is for smtp_delivery_status_filter. It sees the whole reply on one line when the attempt is over, and turns the
 //     bounce into a deferral. It is the second net.
 //
-// # Why all rules are in the tables
+// # Which rules are in the tables
 //
 // Rules are asked in order and the first one that fits wins: "550 5.7.1 message blocked, your ip ..." may be about content by a
-// rule that stands before the one about addresses. The tables hold the same order. A rule that is no reason for a detour says "as
-// it was", and no rule behind it is asked.
+// rule that stands before the one about addresses. The tables hold the same order: the rules that are a reason for a detour, and
+// those before them that keep a refusal from them, because it is their example that would be softened, or because they are
+// about the sender's domain, which is one word apart. Such a rule says "as it was", and no rule behind it is asked. What a table
+// softens in spite of all that is judged a second time by ukai, which knows all rules and the whole reply.
 //
 // # What a single line cannot tell
 //
@@ -28,8 +30,9 @@
 //
 // # What it costs
 //
-// Each process of smtp(8) reads a table when it starts, in some 0.05 s, and keeps 23 MB of what regcomp(3) of glibc makes of it.
-// A refusal is judged in about 1 ms, any other line in 10 µs.
+// Each process of smtp(8) reads the tables when it starts, in some 0.03 s each, and keeps 12 MB for each of what regcomp(3) of
+// glibc makes of them. A refusal is judged in about 0.3 ms, any other line in a microsecond. Where Postfix has pcre, the same
+// files can be read as "pcre:" and take a fraction of that.
 package soften
 
 import (

@@ -281,3 +281,25 @@ func TestTablesNameTheirRulesAndAreTheSameEachTime(t *testing.T) {
 		t.Error("the same rules, another table")
 	}
 }
+
+// TestTablesLeaveOutWhatCannotMatter holds the size: each process that delivers keeps what regcomp(3) makes of it, some 200
+// octets for each octet here.
+func TestTablesLeaveOutWhatCannotMatter(t *testing.T) {
+	rules := load(t)
+	for name, table := range map[string][]byte{"reply": Reply(rules), "status": Status(rules)} {
+		if len(table) > 80_000 {
+			t.Errorf("%s has %d octets", name, len(table))
+		}
+		text := string(table)
+		for rule, want := range map[string]bool{
+			"google.low-reputation-ip":     true,
+			"google.low-reputation-domain": true,  // one word apart
+			"domain.domain-blocked":        true,  // about the domain
+			"apple.volume":                 false, // nothing behind it fits its replies
+		} {
+			if got := strings.Contains(text, "# "+rule+"\n"); got != want {
+				t.Errorf("%s: rule %s is there: %v", name, rule, got)
+			}
+		}
+	}
+}

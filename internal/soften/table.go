@@ -3,6 +3,7 @@ package soften
 import (
 	"bytes"
 	"fmt"
+	"slices"
 	"strings"
 
 	"ukai/internal/classify"
@@ -69,8 +70,26 @@ func (t *table) all() {
 		last-- // nothing behind it could be softened
 	}
 	for i := range all[:last] {
-		t.rule(&all[i])
+		if t.softens(&all[i]) || t.guards(all, i) {
+			t.rule(&all[i])
+		}
 	}
+}
+
+// guards tells whether a rule keeps a reply from one behind it that would soften it. The others are left out, for each costs
+// every process that delivers some 50 KB.
+func (t *table) guards(all []classify.Described, i int) bool {
+	if t.rules.Means(all[i].Name).Blame == classify.BlameDomain {
+		return true // "low reputation of the sending domain": one word apart
+	}
+	rivals := t.rules.Rivals(all[i].Name)
+	for j := range all[i:] {
+		d := &all[i+j]
+		if t.softens(d) && slices.Contains(rivals, d.Name) {
+			return true
+		}
+	}
+	return false
 }
 
 // softens tells whether a rule is a reason to try another way.
@@ -89,6 +108,9 @@ func (t *table) rule(d *classify.Described) {
 	fmt.Fprintf(&t.out, "# %s\n", d.Name)
 	blocks := 0
 	open := func(pattern string) {
+		if !soft {
+			pattern = wide(pattern)
+		}
 		t.open(pattern)
 		blocks++
 	}
@@ -114,7 +136,7 @@ func (t *table) rule(d *classify.Described) {
 		open(t.text(t.rules.Listed(r.Lists)))
 	}
 	if len(r.None) > 0 {
-		t.openNot(t.text(r.None))
+		t.openNot(wide(t.text(r.None)))
 		blocks++
 	}
 	t.answer(soft)
@@ -122,6 +144,10 @@ func (t *table) rule(d *classify.Described) {
 		t.close()
 	}
 }
+
+// wide lets any number of characters stand where package classify allows some: in what keeps a refusal as it is that errs on the
+// safe side, and regcomp(3) writes a bounded number out, copy by copy.
+func wide(pattern string) string { return strings.ReplaceAll(pattern, gap, ".*") }
 
 // trailer is what smtp(8) puts behind a reply, for each command.
 const trailer = " (in reply to ehlo command) (in reply to helo command) (in reply to starttls command) (in reply to auth command) " +
