@@ -100,7 +100,7 @@ func (e *Engine) apply(ctx context.Context, p *Proposal) (*Report, error) {
 	if err := t.run(ctx); err != nil {
 		return nil, err
 	}
-	if err := t.finish(); err != nil {
+	if err := t.finish(ctx); err != nil {
 		return nil, err
 	}
 	report.Done, report.Running, report.Seen = true, t.j.Running, t.seen

@@ -56,6 +56,9 @@ func (e *Engine) recover(ctx context.Context, s *store, j *journal) error {
 		t.files = append(t.files, planned{path: j.Changes[i].Path})
 	}
 	e.o.Log.Warn("a change of the mail server's configuration was not ended", "dir", s.dir, "phase", string(j.Phase))
+	if j.Phase == watching && !t.whole() { // going back was begun, and could not be ended
+		j.Phase = writing
+	}
 	switch j.Phase {
 	case staged:
 		t.abandon()
@@ -66,8 +69,24 @@ func (e *Engine) recover(ctx context.Context, s *store, j *journal) error {
 			return i18n.Errorf("connect.recover.failed", "cause", err)
 		}
 		return nil
-	case watching, done:
-		return t.finish()
+	case watching:
+		if err := t.phase(done); err != nil {
+			return err
+		}
+		return t.settle()
+	case done:
+		return t.settle()
 	}
 	return i18n.Errorf("connect.state.broken", "file", s.file(journalFile), "cause", "phase "+string(j.Phase))
+}
+
+// whole tells whether every file is what it shall be.
+func (t *transaction) whole() bool {
+	for i := range t.j.Changes {
+		cur, err := t.e.disk.look(t.j.Changes[i].Path)
+		if err != nil || !cur.is(t.j.Changes[i].To) {
+			return false
+		}
+	}
+	return true
 }

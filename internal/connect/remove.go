@@ -92,5 +92,5 @@ func (e *Engine) takeOut(ctx context.Context, s *store, m *manifest, files []pla
 		return err
 	}
 	r.Running = t.j.Running
-	return t.finish()
+	return t.finish(ctx)
 }
