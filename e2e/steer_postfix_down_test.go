@@ -144,7 +144,7 @@ func TestPostfixGoesOnWhenUkaiIsKilledHangsOrIsSlow(t *testing.T) {
 	for _, how := range []string{byNet, byFiles, byLive} {
 		t.Run(how, func(t *testing.T) {
 			w, d, m := steeredPostfix(t, how)
-			usual := m.submit(steeringRcpts(), 150, "usual")
+			usual := m.submit(steeringMix(), 150, "usual")
 			_, others := split(usual.Accepted)
 			base := late(t, w, others)
 			for _, trouble := range []struct {
@@ -155,9 +155,9 @@ func TestPostfixGoesOnWhenUkaiIsKilledHangsOrIsSlow(t *testing.T) {
 				{"hung", d.hang},
 				{"slow", d.slow},
 			} {
-				before := m.submit(steeringRcpts(), 50, trouble.name+"-before")
+				before := m.submit(steeringMix(), 50, trouble.name+"-before")
 				end := trouble.begin()
-				during := m.submit(steeringRcpts(), 150, trouble.name)
+				during := m.submit(steeringMix(), 150, trouble.name)
 				all := append(before.Accepted, during.Accepted...)
 				_, others := split(all)
 				took := late(t, w, others)
@@ -184,7 +184,7 @@ func TestPostfixThatIsSteeredSendsMailForABlockedProviderToUkaiAtOnce(t *testing
 	for _, how := range []string{byFiles, byLive} {
 		t.Run(how, func(t *testing.T) {
 			w, _, m := steeredPostfix(t, how)
-			sent := m.submit(steeringRcpts(), 1000, "steered")
+			sent := m.submit(steeringMix(), 1000, "steered")
 			arriveOnce(t, w, sent.Accepted, 60*time.Second)
 			google, others := split(sent.Accepted)
 			refused := 0
@@ -192,7 +192,11 @@ func TestPostfixThatIsSteeredSendsMailForABlockedProviderToUkaiAtOnce(t *testing
 				r, _ := w.Record(s.ID, s.Rcpt)
 				refused += r.Refused
 			}
-			if _, detoured := ways(w, google); detoured != len(google) || refused > 0 {
+			late := 0 // answers that do not come in time are "no change", and the safety net takes the message
+			if how == byLive {
+				late = len(google) / 20
+			}
+			if _, detoured := ways(w, google); detoured != len(google) || refused > late {
 				t.Errorf("%d of %d messages to Google took the detour, %d were refused first", detoured, len(google), refused)
 			}
 			if direct, _ := ways(w, others); direct != len(others) {
@@ -209,7 +213,7 @@ func TestPostfixThatIsSteeredSendsMailForABlockedProviderToUkaiAtOnce(t *testing
 func TestPostfixSendsEachRecipientOfAMixedMessageItsOwnWay(t *testing.T) {
 	const messages, domains, users = 500, 5, 4
 	w, _, m := steeredPostfix(t, byFiles)
-	before, all := w.Sum(), steeringRcpts()
+	before, all := w.Sum(), steeringMix()
 	var sent []peersim.Sent
 	c := m.dial()
 	defer c.Close()
