@@ -14,23 +14,23 @@ func owner(st fs.FileInfo) (uid, gid int) {
 }
 
 // extended reads the extended attributes of a file (xattr(7)). What may not be read is not kept.
-func extended(real string) map[string][]byte {
-	n, err := syscall.Listxattr(real, nil)
+func extended(full string) map[string][]byte {
+	n, err := syscall.Listxattr(full, nil)
 	if err != nil || n == 0 {
 		return nil
 	}
 	names := make([]byte, n)
-	if n, err = syscall.Listxattr(real, names); err != nil {
+	if n, err = syscall.Listxattr(full, names); err != nil {
 		return nil
 	}
 	all := make(map[string][]byte)
 	for name := range strings.SplitSeq(strings.TrimRight(string(names[:n]), "\x00"), "\x00") {
-		size, err := syscall.Getxattr(real, name, nil)
+		size, err := syscall.Getxattr(full, name, nil)
 		if err != nil {
 			continue
 		}
 		value := make([]byte, size)
-		if size, err = syscall.Getxattr(real, name, value); err == nil {
+		if size, err = syscall.Getxattr(full, name, value); err == nil {
 			all[name] = value[:size]
 		}
 	}
@@ -39,9 +39,9 @@ func extended(real string) map[string][]byte {
 
 // extend writes extended attributes. A file system that does not take them did not have them, and a label that only the system
 // may give is given by the system.
-func extend(real string, all map[string][]byte) {
+func extend(full string, all map[string][]byte) {
 	for name, value := range all {
-		_ = syscall.Setxattr(real, name, value, 0)
+		_ = syscall.Setxattr(full, name, value, 0)
 	}
 }
 

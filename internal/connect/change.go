@@ -29,33 +29,36 @@ type transaction struct {
 }
 
 // begin keeps copies and writes all new files out. Until it returns without error, nothing has changed.
-func (t *transaction) begin(texts map[string][]byte) (err error) {
-	defer func() {
-		if err != nil {
-			t.abandon()
-		}
-	}()
+func (t *transaction) begin(texts map[string][]byte) error {
+	err := t.prepareAll(texts)
+	if err != nil {
+		t.abandon()
+	}
+	return err
+}
+
+func (t *transaction) prepareAll(texts map[string][]byte) error {
 	t.j.Dirs = append(t.j.Dirs, t.e.made...)
 	for _, dir := range []string{t.s.dir, t.s.file(copiesDir)} {
-		if _, err = t.e.disk.mkdir(dir, 0o700); err != nil {
+		if _, err := t.e.disk.mkdir(dir, 0o700); err != nil {
 			return err
 		}
 	}
 	for _, text := range texts {
-		if _, err = t.s.keep(text, attr{}); err != nil {
+		if _, err := t.s.keep(text, attr{}); err != nil {
 			return err
 		}
 	}
 	for i := range t.files {
-		if err = t.enter(&t.files[i]); err != nil {
+		if err := t.enter(&t.files[i]); err != nil {
 			return err
 		}
 	}
-	if err = t.enterMade(); err != nil {
+	if err := t.enterMade(); err != nil {
 		return err
 	}
 	t.enterDirs()
-	if err = t.phase(staged); err != nil {
+	if err := t.phase(staged); err != nil {
 		return err
 	}
 	return t.stageAll()

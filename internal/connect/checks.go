@@ -102,15 +102,15 @@ func (e *Engine) nearest(dir string) (string, error) {
 	for dir != "/" && !e.sys.Exists(dir) {
 		dir = path.Dir(dir)
 	}
-	real, err := e.sys.Real(dir)
+	full, err := e.sys.Real(dir)
 	if err != nil {
 		return "", err
 	}
 	// What is named may be a link to a file's directory that the root does not have; then its parent decides.
-	if _, err := os.Stat(real); err != nil {
-		return filepath.Dir(real), nil
+	if _, err := os.Stat(full); err != nil {
+		return filepath.Dir(full), nil //nolint:nilerr // it is not there: a state like others
 	}
-	return real, nil
+	return full, nil
 }
 
 // same tells whether two addresses are one listener of this machine.

@@ -65,11 +65,11 @@ func sum(text []byte) string {
 
 // look reads a file with all that belongs to it; nil for one that is not there.
 func (d *disk) look(name string) (*seen, error) {
-	real, err := d.sys.Real(name)
+	full, err := d.sys.Real(name)
 	if err != nil {
 		return nil, err
 	}
-	st, err := os.Stat(real)
+	st, err := os.Stat(full)
 	if errors.Is(err, fs.ErrNotExist) {
 		return nil, nil //nolint:nilnil // a file that is not there is a state like others
 	}
@@ -79,26 +79,26 @@ func (d *disk) look(name string) (*seen, error) {
 	if !st.Mode().IsRegular() {
 		return nil, i18n.Errorf("connect.file.not_regular", "file", name)
 	}
-	text, err := os.ReadFile(real)
+	text, err := os.ReadFile(full)
 	if err != nil {
 		return nil, err
 	}
 	if text == nil {
 		text = []byte{}
 	}
-	a := attr{Mode: st.Mode() & (fs.ModePerm | fs.ModeSetuid | fs.ModeSetgid | fs.ModeSticky), MTime: st.ModTime(), X: extended(real)}
+	a := attr{Mode: st.Mode() & (fs.ModePerm | fs.ModeSetuid | fs.ModeSetgid | fs.ModeSticky), MTime: st.ModTime(), X: extended(full)}
 	a.UID, a.GID = owner(st)
 	return &seen{text: text, attr: a}, nil
 }
 
 // beside returns the name of a helper file next to the one that name leads to. Names with a dot in front and an unusual end are
 // read by no server that takes all files of a directory in (conf.d of Exim's packages, run-parts).
-func (d *disk) beside(name, end string) (helper, real string, err error) {
-	real, err = d.sys.Real(name)
+func (d *disk) beside(name, end string) (helper, full string, err error) {
+	full, err = d.sys.Real(name)
 	if err != nil {
 		return "", "", err
 	}
-	return filepath.Join(filepath.Dir(real), "."+filepath.Base(real)+end), real, nil
+	return filepath.Join(filepath.Dir(full), "."+filepath.Base(full)+end), full, nil
 }
 
 const (
@@ -147,23 +147,23 @@ func dress(f *os.File, a *attr) error {
 
 // place puts what was staged into its place.
 func (d *disk) place(name string) error {
-	fresh, real, err := d.beside(name, endNew)
+	fresh, full, err := d.beside(name, endNew)
 	if err != nil {
 		return err
 	}
 	if err := d.act(actRename, name); err != nil {
 		return &fs.PathError{Op: "rename", Path: name, Err: err}
 	}
-	if err := os.Rename(fresh, real); err != nil {
+	if err := os.Rename(fresh, full); err != nil {
 		return err
 	}
-	return d.syncDir(filepath.Dir(real))
+	return d.syncDir(filepath.Dir(full))
 }
 
 // hold gives what is in a place a second name, so that going back needs no room. A file system without hard links does without:
 // there is the copy, too.
 func (d *disk) hold(name string) error {
-	old, real, err := d.beside(name, endOld)
+	old, full, err := d.beside(name, endOld)
 	if err != nil {
 		return err
 	}
@@ -171,7 +171,7 @@ func (d *disk) hold(name string) error {
 		return &fs.PathError{Op: "link", Path: name, Err: err}
 	}
 	_ = os.Remove(old)
-	err = os.Link(real, old)
+	err = os.Link(full, old)
 	if errors.Is(err, syscall.ENOSPC) || errors.Is(err, syscall.EDQUOT) || errors.Is(err, syscall.EROFS) {
 		return err
 	}
@@ -180,20 +180,20 @@ func (d *disk) hold(name string) error {
 
 // remove takes a file away; one that is not there is fine.
 func (d *disk) remove(name string) error {
-	real, err := d.sys.Real(name)
+	full, err := d.sys.Real(name)
 	if err != nil {
 		return err
 	}
-	if _, err := os.Lstat(real); errors.Is(err, fs.ErrNotExist) {
+	if _, err := os.Lstat(full); errors.Is(err, fs.ErrNotExist) {
 		return nil
 	}
 	if err := d.act(actRemove, name); err != nil {
 		return &fs.PathError{Op: "remove", Path: name, Err: err}
 	}
-	if err := os.Remove(real); err != nil && !errors.Is(err, fs.ErrNotExist) {
+	if err := os.Remove(full); err != nil && !errors.Is(err, fs.ErrNotExist) {
 		return err
 	}
-	return d.syncDir(filepath.Dir(real))
+	return d.syncDir(filepath.Dir(full))
 }
 
 // replace writes a file whole.
@@ -202,7 +202,7 @@ func (d *disk) replace(name string, text []byte, a *attr) error {
 		d.clear(name, endNew)
 		return err
 	}
-	fresh, real, err := d.beside(name, endNew)
+	fresh, full, err := d.beside(name, endNew)
 	if err != nil {
 		return err
 	}
@@ -210,10 +210,10 @@ func (d *disk) replace(name string, text []byte, a *attr) error {
 		d.clear(name, endNew)
 		return &fs.PathError{Op: "rename", Path: name, Err: err}
 	}
-	if err := os.Rename(fresh, real); err != nil {
+	if err := os.Rename(fresh, full); err != nil {
 		return err
 	}
-	return d.syncDir(filepath.Dir(real))
+	return d.syncDir(filepath.Dir(full))
 }
 
 // same makes a file what it was. One whose content is right only gets its time: that needs no room.
@@ -228,33 +228,33 @@ func (d *disk) same(name string, text []byte, a *attr) error {
 	if cur.attr.MTime.Equal(a.MTime) {
 		return nil
 	}
-	real, err := d.sys.Real(name)
+	full, err := d.sys.Real(name)
 	if err != nil {
 		return err
 	}
 	if err := d.act(actRename, name); err != nil {
 		return &fs.PathError{Op: "utimes", Path: name, Err: err}
 	}
-	return os.Chtimes(real, time.Time{}, a.MTime)
+	return os.Chtimes(full, time.Time{}, a.MTime)
 }
 
 // back gives what had a second name its place again; ok is false where there is no second name.
 func (d *disk) back(name, want string) (ok bool, err error) {
-	old, real, err := d.beside(name, endOld)
+	old, full, err := d.beside(name, endOld)
 	if err != nil {
 		return false, err
 	}
 	text, err := os.ReadFile(old)
 	if err != nil || sum(text) != want {
-		return false, nil
+		return false, nil //nolint:nilerr // there is no second name: the copy is used
 	}
 	if err := d.act(actRename, name+endOld); err != nil {
 		return false, &fs.PathError{Op: "rename", Path: name, Err: err}
 	}
-	if err := os.Rename(old, real); err != nil {
+	if err := os.Rename(old, full); err != nil {
 		return false, err
 	}
-	return true, d.syncDir(filepath.Dir(real))
+	return true, d.syncDir(filepath.Dir(full))
 }
 
 // clear takes helper files away.
@@ -270,7 +270,7 @@ func (d *disk) clear(name string, ends ...string) {
 func (d *disk) mkdir(name string, mode fs.FileMode) (made []string, err error) {
 	name = path.Clean(name)
 	for _, dir := range d.missing(name) {
-		real, err := d.sys.Real(dir)
+		full, err := d.sys.Real(dir)
 		if err != nil {
 			return made, err
 		}
@@ -281,11 +281,11 @@ func (d *disk) mkdir(name string, mode fs.FileMode) (made []string, err error) {
 		if err := d.act(actMkdir, dir); err != nil {
 			return made, &fs.PathError{Op: "mkdir", Path: dir, Err: err}
 		}
-		if err := os.Mkdir(real, m); err != nil {
+		if err := os.Mkdir(full, m); err != nil {
 			return made, err
 		}
 		made = append(made, dir)
-		if err := errors.Join(os.Chmod(real, m), d.syncDir(filepath.Dir(real))); err != nil { // whatever the umask is
+		if err := errors.Join(os.Chmod(full, m), d.syncDir(filepath.Dir(full))); err != nil { // whatever the umask is
 			return made, err
 		}
 	}
@@ -305,8 +305,8 @@ func (d *disk) missing(name string) []string {
 // rmdir removes directories that are empty, the innermost first.
 func (d *disk) rmdir(made []string) {
 	for _, dir := range slices.Backward(made) {
-		if real, err := d.sys.Real(dir); err == nil {
-			_ = os.Remove(real) // one that holds something stays
+		if full, err := d.sys.Real(dir); err == nil {
+			_ = os.Remove(full) // one that holds something stays
 		}
 	}
 }

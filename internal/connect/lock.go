@@ -29,11 +29,11 @@ func (e *Engine) lock(ctx context.Context, create bool) (unlock func(), err erro
 			return nil, i18n.Errorf("connect.state.dir", "dir", stateDir, "cause", err)
 		}
 	}
-	real, err := e.sys.Real(stateDir)
+	full, err := e.sys.Real(stateDir)
 	if err != nil {
 		return nil, err
 	}
-	f, err := os.Open(real)
+	f, err := os.Open(full)
 	if errors.Is(err, fs.ErrNotExist) && !create {
 		return func() {}, nil
 	}
@@ -44,7 +44,7 @@ func (e *Engine) lock(ctx context.Context, create bool) (unlock func(), err erro
 		f.Close()
 		return nil, err
 	}
-	if is, err := os.Stat(real); err != nil || !same(f, is) { // removed by whoever had it
+	if is, err := os.Stat(full); err != nil || !same(f, is) { // removed by whoever had it
 		f.Close()
 		return nil, i18n.Errorf("connect.busy")
 	}

@@ -45,8 +45,8 @@ func (e *Engine) logEnds(logs []string) map[string]int64 {
 // expand returns the files on this machine that a pattern inside the root fits.
 func (e *Engine) expand(pattern string) []string {
 	if !strings.ContainsAny(pattern, "*?[") {
-		if real, err := e.sys.Real(pattern); err == nil {
-			return []string{real}
+		if full, err := e.sys.Real(pattern); err == nil {
+			return []string{full}
 		}
 		return nil
 	}
@@ -66,7 +66,6 @@ type watcher struct {
 	parser *maillog.Parser
 	seen   Deliveries
 	failed int // deliveries over ukai that failed, one after the other
-	cause  error
 }
 
 // watchEvery is how often the logs are looked at.
@@ -115,19 +114,19 @@ func (w *watcher) round() error {
 func (w *watcher) read(name string) error {
 	f, err := os.Open(name)
 	if err != nil {
-		return nil //nolint:nilerr // a log that is not there says nothing
+		return nil
 	}
 	defer f.Close()
 	st, err := f.Stat()
 	if err != nil || !st.Mode().IsRegular() {
-		return nil //nolint:nilerr // the same
+		return nil
 	}
 	if st.Size() < w.from[name] {
 		w.from[name], w.rest[name] = 0, nil
 	}
 	w.seen.Blind = false
 	if _, err := f.Seek(w.from[name], io.SeekStart); err != nil {
-		return nil //nolint:nilerr // the same
+		return nil
 	}
 	r := bufio.NewReader(f)
 	for {
@@ -135,7 +134,7 @@ func (w *watcher) read(name string) error {
 		w.from[name] += int64(len(part))
 		if err != nil { // the rest of the line comes another time
 			w.rest[name] = append(w.rest[name], part...)
-			return nil //nolint:nilerr // the end of the file, for this time
+			return nil
 		}
 		whole := append(w.rest[name], bytes.TrimRight(part, "\r\n")...) //nolint:gocritic // the rest is used up
 		w.rest[name] = nil
