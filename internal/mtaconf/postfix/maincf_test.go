@@ -56,7 +56,7 @@ func TestOptionsOfAServiceAreReadInEveryForm(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	got := m.find("x", "unix").options
+	got := m.find("x").options
 	if len(got) != 3 || got["a"] != "z" || got["c"] != "d e" || got["f"] != "g" {
 		t.Errorf("%q", got)
 	}

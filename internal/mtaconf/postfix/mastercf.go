@@ -104,10 +104,10 @@ func options(args string) map[string]string {
 	return all
 }
 
-// find returns a service by name and type.
-func (m *masterCF) find(name, kind string) *service {
+// find returns a service of type unix by name.
+func (m *masterCF) find(name string) *service {
 	for i := range m.all {
-		if m.all[i].name == name && m.all[i].kind == kind {
+		if m.all[i].name == name && m.all[i].kind == "unix" {
 			return &m.all[i]
 		}
 	}
@@ -116,7 +116,7 @@ func (m *masterCF) find(name, kind string) *service {
 
 // client returns a service that mail can be given to by name, and whether it is an smtp(8) that speaks SMTP.
 func (m *masterCF) client(name string) (s *service, smtp bool) {
-	if s = m.find(name, "unix"); s == nil {
+	if s = m.find(name); s == nil {
 		return nil, false
 	}
 	smtp = s.smtp()

@@ -254,7 +254,7 @@ func TestLiveLookupsAreAskedByAProgramThatPostfixStarts(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	v := m.find("ukai-lookup", "unix")
+	v := m.find("ukai-lookup")
 	if v == nil || v.command != "spawn" || v.chroot != "n" || v.args != "user=nobody argv=/usr/bin/ukai lookup --to 127.0.0.1:8026" || len(p.Routes) > 0 {
 		t.Errorf("%+v", v)
 	}

@@ -19,7 +19,7 @@ func (x *plan) steer() error {
 		return i18n.Errorf("postfix.refuse.version", "version", x.version.String(), "need", "3.5", "what", "ukai:[relay]:port, the.domain")
 	}
 	for _, name := range []string{transportName, lookupName} {
-		if x.master.find(name, "unix") != nil {
+		if x.master.find(name) != nil {
 			return i18n.Errorf("postfix.refuse.service", "service", name, "file", x.master.path)
 		}
 	}
