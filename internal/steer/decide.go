@@ -29,7 +29,7 @@ func (u *unwell) note(k health.Key, st health.State) {
 	u.mu.Lock()
 	defer u.mu.Unlock()
 	of := u.all[k.Egress]
-	if st == health.Healthy || st == health.Suspect {
+	if st == health.Healthy {
 		delete(of, hashID(k.Provider))
 		return
 	}
@@ -81,6 +81,8 @@ func (s *Server) way(p *health.Path, now time.Time) way {
 	switch {
 	case p.State == health.Recovering:
 		return shared
+	case p.State == health.Suspect && !s.Net:
+		return detour // each further refusal would be a bounce; the path is clean again by itself after a while
 	case !p.Shut():
 		return former
 	case p.Pinned || s.Egress != "" || !s.Net || now.Before(probeFrom(p)):

@@ -170,7 +170,9 @@ func TestTheStateOfAPathDecides(t *testing.T) {
 		want way
 	}{
 		{"a healthy path", Server{}, health.Path{}, former},
-		{"a suspect path", Server{}, health.Path{State: health.Suspect}, former},
+		{"a suspect path, with a net", Server{Net: true}, health.Path{State: health.Suspect}, former},
+		{"a suspect path, without one", Server{}, health.Path{State: health.Suspect}, detour},
+		{"a suspect path that ukai uses too, without one", Server{Egress: "direct"}, health.Path{State: health.Suspect}, detour},
 		{"a blocked path of an egress", Server{Egress: "e", Net: true}, health.Path{State: health.Blocked, ProbeAt: at.Add(-time.Hour)}, detour},
 		{"a blocked path of its own before the probe", Server{Net: true}, health.Path{State: health.Blocked, ProbeAt: at}, detour},
 		{"when the probe is due", Server{Net: true}, health.Path{State: health.Blocked, ProbeAt: at.Add(-lag)}, trying},

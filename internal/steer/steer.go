@@ -7,8 +7,9 @@
 //
 // # What is decided
 //
-// A healthy or suspect path changes nothing: the server delivers as before. Over a path that is shut, or was shut by hand, no
-// mail goes: it takes the detour. A path that recovers carries its share, chosen by recipient (in a file by domain), so that
+// A healthy path changes nothing: the server delivers as before. Nor does a suspect one, where the server has a safety net
+// (Server.Net); without one each further refusal would be a bounce, and its mail takes the detour from the first refusal on.
+// Over a path that is shut, or was shut by hand, no mail goes. A path that recovers carries its share, chosen by recipient (in a file by domain), so that
 // the same question gets the same answer until the share grows. In the mode "observe" nothing is changed at all.
 //
 // A domain that nobody has asked about is answered "no change" at once and looked up in the background: the resolver of
