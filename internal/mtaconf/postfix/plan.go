@@ -165,6 +165,7 @@ func (x *plan) login() error {
 		x.main.set(name, "noanonymous")
 	}
 	x.does("postfix.does.login", "user", peer.Username, "peer", peer.Literal())
+	x.plugins()
 	return nil
 }
 
