@@ -147,37 +147,6 @@ func wrongly(t *testing.T, m *mta, table string, want map[string]bool) (missing 
 	return missing
 }
 
-// TestTablesDoNotHoldPostfixUp times what Postfix asks for each line that a server says.
-func TestTablesDoNotHoldPostfixUp(t *testing.T) {
-	rules, err := classify.Load()
-	if err != nil {
-		t.Fatal(err)
-	}
-	m := postfixTables(t, rules)
-	refused := permanentRefusals(t, rules)
-	for _, c := range []struct {
-		name string
-		line func(n int) string
-		n    int
-		max  time.Duration // generous: this machine has others to serve
-	}{
-		{"lines of replies that are no refusals", func(n int) string { return fmt.Sprintf("250-%d is fine", n) }, 10_000, 3 * time.Second},
-		{"refusals", func(n int) string { _, last := asReply(refused[n%len(refused)]); return fmt.Sprintf("%s %d", last, n) }, 1_000, 30 * time.Second},
-	} {
-		keys := make([]string, c.n)
-		for i := range keys {
-			keys[i] = c.line(i)
-		}
-		begin := time.Now()
-		m.postmap("reply", append(keys, "550 5.7.1 your ip address is blocked"))
-		took := time.Since(begin)
-		t.Logf("%s: %d in %v, %.0f/s", c.name, c.n, took, float64(c.n)/took.Seconds())
-		if took > c.max {
-			t.Errorf("%s: %d took %v", c.name, c.n, took)
-		}
-	}
-}
-
 // TestPostfixTakesRefusalsForTheAddressForTemporary shows on a running Postfix what becomes of a refusal: by the line, by the
 // status, and in the greeting.
 func TestPostfixTakesRefusalsForTheAddressForTemporary(t *testing.T) {

@@ -48,11 +48,11 @@ func run(out *bufio.Writer) {
 		if err != nil {
 			continue
 		}
-		defer c.Close()
 		_ = c.SetDeadline(time.Now().Add(patience))
 		r.conn, r.in = c, bufio.NewReader(c)
 		r.partner, _, _ = net.SplitHostPort(addr)
 		r.smtp(os.Args[2], os.Args[3:])
+		c.Close()
 		return
 	}
 	fmt.Fprint(out, "ZSorry, I wasn't able to establish an SMTP connection. (#4.4.1)\n\x00")

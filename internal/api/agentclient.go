@@ -60,19 +60,19 @@ func (c *AgentClient) request(ctx context.Context, method, path string, in any) 
 	return req, nil
 }
 
-func (c *AgentClient) do(req *http.Request, out any) (*http.Response, error) {
+func (c *AgentClient) do(req *http.Request, out any) (tag string, changed bool, err error) {
 	resp, err := c.http.Do(req)
 	switch {
 	case errors.Is(err, errPin):
-		return nil, i18n.Errorf("api.hub.pin", "hub", c.join.Agents, "name", c.join.Name, "cause", err)
+		return "", false, i18n.Errorf("api.hub.pin", "hub", c.join.Agents, "name", c.join.Name, "cause", err)
 	case err != nil:
-		return nil, i18n.Errorf("api.hub.unreachable", "hub", c.join.Agents, "cause", err)
+		return "", false, i18n.Errorf("api.hub.unreachable", "hub", c.join.Agents, "cause", err)
 	case resp.StatusCode == http.StatusUnauthorized:
-		return nil, errors.Join(i18n.Errorf("api.hub.unknown", "hub", c.join.Hub, "name", c.join.Name, "cause", servers.ErrUnknown), resp.Body.Close())
+		return "", false, errors.Join(i18n.Errorf("api.hub.unknown", "hub", c.join.Hub, "name", c.join.Name, "cause", servers.ErrUnknown), resp.Body.Close())
 	case resp.StatusCode == http.StatusNotModified:
-		return resp, resp.Body.Close()
+		return resp.Header.Get("ETag"), false, resp.Body.Close()
 	}
-	return resp, readAnswer(resp, out)
+	return resp.Header.Get("ETag"), true, readAnswer(resp, out)
 }
 
 func (c *AgentClient) post(ctx context.Context, path string, in, out any) error {
@@ -80,7 +80,7 @@ func (c *AgentClient) post(ctx context.Context, path string, in, out any) error 
 	if err != nil {
 		return err
 	}
-	_, err = c.do(req, out)
+	_, _, err = c.do(req, out)
 	return err
 }
 
@@ -108,7 +108,7 @@ func (c *AgentClient) Tell(ctx context.Context, batch string, list []watch.Told)
 		return err
 	}
 	req.Header.Set(batchHeader, batch)
-	_, err = c.do(req, &none{})
+	_, _, err = c.do(req, &none{})
 	return err
 }
 
@@ -119,9 +119,9 @@ func (c *AgentClient) Detours(ctx context.Context, tag string) (d steer.Detours,
 		return d, "", false, err
 	}
 	req.Header.Set("If-None-Match", tag)
-	resp, err := c.do(req, &d)
+	next, changed, err = c.do(req, &d)
 	if err != nil {
 		return d, "", false, err
 	}
-	return d, resp.Header.Get("ETag"), resp.StatusCode != http.StatusNotModified, nil
+	return d, next, changed, nil
 }

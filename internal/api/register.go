@@ -79,7 +79,7 @@ func (p *Parts) enter(ctx context.Context, s servers.Server, gate Gate, r *Serve
 		out.Secret = servers.NewSecret()
 	}
 	if gate.Account {
-		if err := p.giveAccount(ctx, s.Name, out.Secret, !good, nil, from); err != nil {
+		if err := p.giveAccount(ctx, account.Account{Name: s.Name, Networks: from}, out.Secret, !good); err != nil {
 			return nil, err
 		}
 	}
@@ -114,24 +114,25 @@ func (p *Parts) keepServer(ctx context.Context, s servers.Server, secret string,
 
 // giveAccount makes a server's account, or gives the one it has another password. An account of that name that is somebody
 // else's is left alone.
-func (p *Parts) giveAccount(ctx context.Context, name, secret string, rotate bool, domains []string, from []netip.Prefix) error {
+func (p *Parts) giveAccount(ctx context.Context, want account.Account, secret string, rotate bool) error {
+	name := want.Name
 	a, err := p.Steering.Accounts.Get(ctx, name)
 	switch {
 	case errors.Is(err, account.ErrUnknown):
-		if len(domains) == 0 {
+		if len(want.Domains) == 0 {
 			// A server that hosts many sends for all of them, and forwards for anybody: a sender domain refused here would be a bounce.
-			domains = []string{account.AnyDomain}
+			want.Domains = []string{account.AnyDomain}
 		}
-		err = p.Steering.Accounts.Add(ctx, account.Account{Name: name, Domains: domains, Networks: from}, secret)
+		err = p.Steering.Accounts.Add(ctx, want, secret)
 	case err != nil:
 	case !p.owns(name, a.Name):
 		return inWords(http.StatusConflict, i18n.Errorf("api.server.account_taken", "name", name))
 	case rotate:
-		if err = p.Steering.Accounts.SetPassword(ctx, name, secret); err == nil && len(domains) > 0 {
-			err = p.Steering.Accounts.SetDomains(ctx, name, domains)
+		if err = p.Steering.Accounts.SetPassword(ctx, name, secret); err == nil && len(want.Domains) > 0 {
+			err = p.Steering.Accounts.SetDomains(ctx, name, want.Domains)
 		}
-		if err == nil && len(from) > 0 {
-			err = p.Steering.Accounts.SetNetworks(ctx, name, from)
+		if err == nil && len(want.Networks) > 0 {
+			err = p.Steering.Accounts.SetNetworks(ctx, name, want.Networks)
 		}
 	}
 	if err != nil {
@@ -186,7 +187,7 @@ func (p *Parts) addServer(ctx context.Context, in *addOrder) (*body[Registered],
 	}
 	secret := servers.NewSecret()
 	if s.Account = ""; gate.Account {
-		if err := p.giveAccount(ctx, name, secret, true, in.Body.Domains, from); err != nil {
+		if err := p.giveAccount(ctx, account.Account{Name: name, Domains: in.Body.Domains, Networks: from}, secret, true); err != nil {
 			return nil, err
 		}
 		s.Account = name

@@ -58,7 +58,7 @@ type agents struct {
 const lookForJoined = 2 * time.Second
 
 // run serves until ctx ends. When the servers become others, all begin anew: what was read of a log is remembered.
-func (a *agents) run(ctx context.Context) error {
+func (a *agents) run(ctx context.Context) (err error) {
 	dir := filepath.Join(a.root, joinDir)
 	if err := os.MkdirAll(dir, 0o700); err != nil {
 		return i18n.Errorf("app.data.make", "dir", dir, "cause", err)
@@ -67,7 +67,7 @@ func (a *agents) run(ctx context.Context) error {
 	if err != nil {
 		return i18n.Errorf("cli.agent.file", "file", filepath.Join(dir, "agent.db"), "cause", err)
 	}
-	defer db.Close()
+	defer func() { err = errors.Join(err, db.Close()) }()
 	if a.places, err = watch.OpenPlaces(ctx, db); err != nil {
 		return err
 	}
@@ -81,27 +81,27 @@ func (a *agents) run(ctx context.Context) error {
 		a.log.Warn("systemd not told", "error", err)
 	}
 	for ctx.Err() == nil {
-		list, print, err := a.servers(dir)
+		list, mark, err := a.servers(dir)
 		if err != nil {
 			return err
 		}
 		a.serve(ctx, list, func() bool {
 			_, now, err := a.servers(dir)
-			return err != nil || now != print
+			return err != nil || now != mark
 		})
 	}
 	return nil
 }
 
-// servers reads the directory; print is the same as long as that is.
-func (a *agents) servers(dir string) (list []joined, print string, err error) {
+// servers reads the directory; mark is the same as long as that is.
+func (a *agents) servers(dir string) (list []joined, mark string, err error) {
 	names, err := filepath.Glob(filepath.Join(dir, "*.json"))
 	if err != nil {
 		return nil, "", err
 	}
 	for _, name := range names {
 		if st, err := os.Stat(name); err == nil {
-			print += fmt.Sprintf("%s %d %d\n", name, st.Size(), st.ModTime().UnixNano())
+			mark += fmt.Sprintf("%s %d %d\n", name, st.Size(), st.ModTime().UnixNano())
 		} else if !errors.Is(err, fs.ErrNotExist) {
 			return nil, "", err
 		}
@@ -113,7 +113,7 @@ func (a *agents) servers(dir string) (list []joined, print string, err error) {
 			list = append(list, j)
 		}
 	}
-	return list, print, nil
+	return list, mark, nil
 }
 
 // serve serves these servers until they are others, or ctx ends.

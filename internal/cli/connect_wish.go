@@ -87,14 +87,16 @@ func (c *connectCommand) peer(ctx context.Context, server string, old *connect.S
 	gate, err := c.gate(ctx, server)
 	switch {
 	case address != "":
-		return p, setAddress(&p, address)
+		err = setAddress(&p, address)
+		return p, err
 	case err != nil:
 		return p, err
 	case gate != nil:
 		p.Host, p.Port, p.TLS = gate.Host, gate.Port, p.TLS || gate.TLS
 		return p, nil
 	}
-	return p, setAddress(&p, c.listener())
+	err = setAddress(&p, c.listener())
+	return p, err
 }
 
 // gate asks ukai where it takes the server's mail. Where none runs on this machine there is no answer and nobody to register
@@ -191,8 +193,8 @@ func (c *connectCommand) serverName(t *connect.Target) string {
 func (c *connectCommand) program() string {
 	own, err := os.Executable()
 	if err == nil {
-		if real, err := filepath.EvalSymlinks(own); err == nil {
-			own = real
+		if target, err := filepath.EvalSymlinks(own); err == nil {
+			own = target
 		}
 	}
 	if c.root == "" && err == nil {

@@ -62,20 +62,20 @@ func (s *System) ReadFile(name string) ([]byte, error) {
 		}
 		return slices.Clone(text), nil
 	}
-	real, err := s.Real(name)
+	full, err := s.Real(name)
 	if err != nil {
 		return nil, err
 	}
-	return os.ReadFile(real)
+	return os.ReadFile(full)
 }
 
 // Stat describes a file on disk, whatever stands in its place in memory.
 func (s *System) Stat(name string) (fs.FileInfo, error) {
-	real, err := s.Real(name)
+	full, err := s.Real(name)
 	if err != nil {
 		return nil, err
 	}
-	return os.Stat(real)
+	return os.Stat(full)
 }
 
 // Exists tells whether there is a file or directory of that name.
@@ -89,11 +89,11 @@ func (s *System) Exists(name string) bool {
 
 // ReadDir returns the names in a directory, sorted; none for one that is not there.
 func (s *System) ReadDir(name string) ([]string, error) {
-	real, err := s.Real(name)
+	full, err := s.Real(name)
 	if err != nil {
 		return nil, err
 	}
-	entries, err := os.ReadDir(real)
+	entries, err := os.ReadDir(full)
 	if err != nil && !errors.Is(err, fs.ErrNotExist) {
 		return nil, err
 	}
