@@ -123,7 +123,7 @@ func (m *mta) hurry(w *peersim.World, sent []peersim.Sent) {
 	arrived := func() bool {
 		return !slices.ContainsFunc(sent, func(s peersim.Sent) bool { r, _ := w.Record(s.ID, s.Rcpt); return r.Delivered == 0 })
 	}
-	for range 3 {
+	for range 5 {
 		m.run(mtaconf.Command{Args: []string{"/usr/sbin/smtpctl", "schedule", "all"}})
 		for end := time.Now().Add(10 * time.Second); time.Now().Before(end) && !arrived(); {
 			time.Sleep(50 * time.Millisecond)
