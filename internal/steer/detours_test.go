@@ -124,8 +124,28 @@ func TestWhatWasLearnedSurvivesARestart(t *testing.T) {
 	if got, _ := again.Detours("web"); !slices.Equal(got.Domains, []string{"a.example"}) {
 		t.Errorf("%q", got.Domains)
 	}
-	if err := again.Forget(t.Context(), "web"); err != nil {
+}
+
+func TestAServerThatIsTakenOutLeavesNothingBehind(t *testing.T) {
+	d := newDesk(t, Options{})
+	d.set(Server{Name: "web"}, Server{Name: "box"})
+	d.Seen("web", "a.example", "google", time.Now())
+	d.Seen("box", "a.example", "google", time.Now())
+	if err := d.Sync(t.Context()); err != nil {
 		t.Fatal(err)
+	}
+	d.Seen("web", "b.example", "google", time.Now()) // not written down when it goes
+	d.set(Server{Name: "box"})
+	if err := d.Sync(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	var left string
+	if err := d.DB.Read.QueryRow("SELECT group_concat(server || ' ' || domain) FROM steer_domain").Scan(&left); err != nil || left != "box a.example" {
+		t.Errorf("%q, %v", left, err)
+	}
+	d.set(Server{Name: "box"}, Server{Name: "web"})
+	if st, ok := d.StatusOf("web"); !ok || st.Domains != 0 {
+		t.Errorf("one of the same name knows %d domains of the first", st.Domains)
 	}
 }
 

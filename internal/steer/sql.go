@@ -84,8 +84,8 @@ func (s *Steer) save(ctx context.Context, name string, list []change) error {
 	return tx.Commit()
 }
 
-// Forget removes what was learned of the domains of a server that is no longer connected.
-func (s *Steer) Forget(ctx context.Context, name string) error {
+// forgetServer removes what was learned of the domains of a server that is no longer connected.
+func (s *Steer) forgetServer(ctx context.Context, name string) error {
 	s.flushMu.Lock()
 	defer s.flushMu.Unlock()
 	if _, err := s.DB.Write.ExecContext(ctx, `DELETE FROM steer_domain WHERE server = ?`, name); err != nil {

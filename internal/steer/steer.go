@@ -51,6 +51,7 @@ package steer
 
 import (
 	"context"
+	"errors"
 	"log/slog"
 	"sync"
 	"sync/atomic"
@@ -205,7 +206,7 @@ func (s *Steer) Configure(o Options) {
 	s.touch()
 }
 
-// Set replaces the servers. What is known of one that stays is kept.
+// Set replaces the servers. What is known of one that stays is kept, what was learned of one that is gone is removed.
 func (s *Steer) Set(ctx context.Context, list []Server) error {
 	s.setMu.Lock()
 	defer s.setMu.Unlock()
@@ -225,7 +226,13 @@ func (s *Steer) Set(ctx context.Context, list []Server) error {
 	s.byName.Store(&all)
 	s.choose(all)
 	s.touch()
-	return nil
+	var errs []error
+	for name := range old {
+		if all[name] == nil { // nobody writes its domains down any more: see Sync
+			errs = append(errs, s.forgetServer(ctx, name))
+		}
+	}
+	return errors.Join(errs...)
 }
 
 // choose finds the server of questions without a name.
