@@ -50,10 +50,12 @@ type Parts struct {
 	Steering     *Steering    // nil: no mail server can be connected
 	Mode         func() string
 	Egresses     func() []string // names of all egresses
-	Started      time.Time
-	Version      string
-	Log          *slog.Logger
-	Now          func() time.Time
+	// Watched are the names that paths of watched servers go by (nil: none is watched).
+	Watched func() []string
+	Started time.Time
+	Version string
+	Log     *slog.Logger
+	Now     func() time.Time
 }
 
 // Control returns the handler of the control door.

@@ -2,7 +2,6 @@ package api
 
 import (
 	"context"
-	"slices"
 	"time"
 
 	"github.com/danielgtaylor/huma/v2"
@@ -53,6 +52,9 @@ func (p *Parts) listPaths(context.Context, *none) (*body[[]PathInfo], error) {
 }
 
 func (p *Parts) showPath(ctx context.Context, in *pathPath) (*body[PathStory], error) {
+	if name, err := p.pathName(in.Egress); err == nil {
+		in.Egress = name
+	}
 	info, ok := p.Health.Get(in.key(), p.Now())
 	changes, err := p.Journal.Paths(ctx, in.Egress, in.Provider, 200)
 	if err != nil {
@@ -66,23 +68,27 @@ func (p *Parts) showPath(ctx context.Context, in *pathPath) (*body[PathStory], e
 
 func (p *Parts) blockPath(_ context.Context, in *blockOrder) (*body[PathInfo], error) {
 	now := p.Now()
-	key := health.Key{Egress: in.Egress, Provider: in.Provider}
-	if !p.knownEgress(in.Egress) {
-		return nil, huma.Error404NotFound("there is no egress named " + in.Egress)
+	name, err := p.pathName(in.Egress)
+	if err != nil {
+		return nil, err
 	}
+	key := health.Key{Egress: name, Provider: in.Provider}
 	p.Health.Block(key, health.Pin{At: now, Until: in.Body.Until, Why: in.Body.Why, By: in.Body.By})
 	info, _ := p.Health.Get(key, now)
 	return answer(info), nil
 }
 
-func (p *Parts) knownEgress(name string) bool { return slices.Contains(p.Egresses(), name) }
-
 func (p *Parts) clearPath(_ context.Context, in *pathPath) (*body[PathInfo], error) {
 	now := p.Now()
-	if _, ok := p.Health.Get(in.key(), now); !ok && !p.knownEgress(in.Egress) { // a path of an egress that is gone may be cleared
-		return nil, huma.Error404NotFound("there is no egress named " + in.Egress)
+	key := in.key()
+	if _, ok := p.Health.Get(key, now); !ok { // a path of an egress that is gone may be cleared
+		name, err := p.pathName(in.Egress)
+		if err != nil {
+			return nil, err
+		}
+		key.Egress = name
 	}
-	p.Health.Clear(in.key(), now)
-	info, _ := p.Health.Get(in.key(), now)
+	p.Health.Clear(key, now)
+	info, _ := p.Health.Get(key, now)
 	return answer(info), nil
 }

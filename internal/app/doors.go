@@ -26,7 +26,7 @@ type door struct {
 func (a *App) bindDoors(ctx context.Context, cfg *config.Config) error {
 	a.parts = &api.Parts{
 		Store: a.queue, Health: a.health, Journal: a.journal, Dispatch: a.dispatch, Metrics: a.metrics, Suppress: a.after.suppress, Log: a.log.With("room", "api"),
-		Started: a.started, Version: a.opts.Version, Now: time.Now, Egresses: a.egresses, Rules: a.rules, Unclassified: a.unclassified, Incidents: a.incidents, Notify: a.notify, Cases: a.cases, Watch: a.watch, Lists: a.lists, Steering: a.steering(),
+		Started: a.started, Version: a.opts.Version, Now: time.Now, Egresses: a.egresses, Watched: a.watchedNames, Rules: a.rules, Unclassified: a.unclassified, Incidents: a.incidents, Notify: a.notify, Cases: a.cases, Watch: a.watch, Lists: a.lists, Steering: a.steering(),
 		Mode: func() string { a.mu.Lock(); defer a.mu.Unlock(); return string(a.cfg.Mode) },
 	}
 	a.metrics.Watch(a.parts)

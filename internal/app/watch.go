@@ -1,11 +1,13 @@
 package app
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"log/slog"
 	"net"
 	"net/netip"
+	"strings"
 
 	"ukai/internal/config"
 	"ukai/internal/provider"
@@ -98,4 +100,28 @@ func (a *App) mailbox(m *config.WatchIMAP, log *slog.Logger) watch.Source {
 		o.Folder = m.Folder
 	}
 	return watch.NewIMAP(o, a.watch, a.positions, log)
+}
+
+// watchedNames are the names that the paths of watched servers go by, as far as the settings tell: a log of several machines names
+// its servers itself.
+func (a *App) watchedNames() (names []string) {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	add := func(source, server, egress string) {
+		if egress == "" {
+			names = append(names, strings.ToLower(cmp.Or(server, source)))
+		}
+	}
+	for _, l := range a.cfg.Watch.Logs {
+		if l.Server != "" {
+			add(l.Name, l.Server, l.Egress)
+		}
+	}
+	for _, m := range a.cfg.Watch.Maildirs {
+		add(m.Name, m.Server, m.Egress)
+	}
+	for _, m := range a.cfg.Watch.IMAP {
+		add(m.Name, m.Server, m.Egress)
+	}
+	return names
 }

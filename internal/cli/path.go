@@ -177,13 +177,12 @@ func newPathBlock(e *env) *cobra.Command {
 			req.Until = e.now().Add(lasts)
 		}
 		p, err := c.Block(cmd.Context(), a[0], a[1], req)
-		if absent(err) {
-			return i18n.Errorf("cli.path.no_egress", "egress", a[0], "cause", err)
-		}
 		if err != nil {
 			return err
 		}
-		return e.show(p, func(w io.Writer) { fmt.Fprintln(w, e.text("cli.path.blocked", "egress", a[0], "provider", a[1])) })
+		return e.show(p, func(w io.Writer) {
+			fmt.Fprintln(w, e.text("cli.path.blocked", "egress", p.Key.Egress, "provider", p.Key.Provider))
+		})
 	})
 	cmd.Flags().DurationVar(&lasts, "for", 0, e.text("cli.path.flag.for"))
 	cmd.Flags().StringVar(&reason, "why", "", e.text("cli.path.flag.why"))
@@ -197,12 +196,11 @@ func newPathClear(e *env) *cobra.Command {
 			return err
 		}
 		p, err := c.Clear(cmd.Context(), a[0], a[1])
-		if absent(err) {
-			return i18n.Errorf("cli.path.no_egress", "egress", a[0], "cause", err)
-		}
 		if err != nil {
 			return err
 		}
-		return e.show(p, func(w io.Writer) { fmt.Fprintln(w, e.text("cli.path.cleared", "egress", a[0], "provider", a[1])) })
+		return e.show(p, func(w io.Writer) {
+			fmt.Fprintln(w, e.text("cli.path.cleared", "egress", p.Key.Egress, "provider", p.Key.Provider))
+		})
 	})
 }

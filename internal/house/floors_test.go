@@ -41,7 +41,7 @@ func TestAPlantedBreachOfThePlanIsSeen(t *testing.T) {
 		file, source, rule string
 	}{
 		"an import from a higher floor":                 {"internal/mail/a.go", `import _ "ukai/internal/route"`, RuleFloor},
-		"an import from the same floor":                 {"internal/api/a.go", `import _ "ukai/internal/config"`, RuleFloor},
+		"an import from the same floor":                 {"internal/config/a.go", `import _ "ukai/internal/api"`, RuleFloor},
 		"the stairs the other way":                      {"internal/classify/a.go", `import _ "ukai/internal/health"`, RuleFloor},
 		"an import of the rules themselves":             {"internal/cli/a.go", `import _ "ukai/internal/house"`, RuleFloor},
 		"an import from a higher floor in a test":       {"internal/mail/a_test.go", `import _ "ukai/internal/queue"`, RuleFloor},

@@ -44,6 +44,7 @@ var stairs = map[[2]string]string{
 	{"maillog", "outcome"}:   "a log tells the phase in which a reply came",
 	{"health", "classify"}:   "evidence is an outcome with its verdict",
 	{"suppress", "classify"}: "a recipient is gone by a verdict, and by none but some",
+	{"api", "config"}:        "a slip in a name is met as one in the settings: by the word that was probably meant",
 }
 
 // outside is the floor of what lies above all rooms: the commands, the benchmarks, tests that need the whole house, and the
