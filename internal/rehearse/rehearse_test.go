@@ -20,7 +20,7 @@ import (
 const small = `
 title.en = "small"
 speed = 3600
-patience = "2h"
+patience = "10h"
 [[egress]]
 name = "direct"
 source = "127.0.0.10"
