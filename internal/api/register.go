@@ -45,15 +45,24 @@ func (p *Parts) connectServer(ctx context.Context, in *serverOrder) (*body[Regis
 	}
 	in.Body.Place.Host = ""
 	s := in.Body.server(name)
-	if s.Egress == "" {
-		if s.Egress = was.Egress; !known {
-			s.Egress = p.Steering.Egress()
-		}
+	switch {
+	case p.ownPaths(s.Egress):
+		s.Egress = ""
+	case s.Egress != "":
+	case known:
+		s.Egress = was.Egress
+	default:
+		s.Egress = p.Steering.Egress(nil)
 	}
 	return p.enter(ctx, s, gate, &in.Body, loopback)
 }
 
-func (p *Parts) egressIs(name string) bool { return name == "" || p.knownEgress(name) }
+func (p *Parts) egressIs(name string) bool {
+	return name == "" || p.knownEgress(name) || p.ownPaths(name)
+}
+
+// ownPaths tells whether the word in the place of an egress says that there is none: the server has paths of its own.
+func (p *Parts) ownPaths(name string) bool { return name == "none" && !p.knownEgress(name) }
 
 // server is the entry that a request makes.
 func (r *ServerRequest) server(name string) servers.Server {
@@ -67,6 +76,9 @@ func (p *Parts) enter(ctx context.Context, s servers.Server, gate Gate, r *Serve
 	out := Registered{Server: s, Gate: gate, Secret: r.Secret}
 	if gate.Account {
 		out.Username, out.Server.Account = s.Name, s.Name
+	}
+	if p.Steering.Unkept != nil && !s.Distant() {
+		out.Unkept = p.Steering.Unkept(&s)
 	}
 	good := r.Secret != "" && p.Steering.Servers.Check(s.Name, r.Secret)
 	if r.Dry {
@@ -147,6 +159,25 @@ func (p *Parts) owns(server, name string) bool {
 	return err == nil && s.Account == name
 }
 
+// place says from where a server on another machine sends: from the addresses that it may come from, or from those of an egress.
+func (p *Parts) place(s *servers.Server, egress string, from []netip.Prefix) {
+	if p.ownPaths(egress) {
+		s.Egress = ""
+	}
+	var addrs []netip.Addr
+	for _, n := range from {
+		if n.IsSingleIP() {
+			addrs = append(addrs, n.Addr())
+		}
+	}
+	if egress == "" && s.Egress == "" && len(addrs) > 0 {
+		s.Egress = p.Steering.Egress(addrs)
+	}
+	if s.Egress == "" && len(addrs) > 0 {
+		s.Place.Addrs = addrs
+	}
+}
+
 // addServer announces a server on another machine: its agent makes it known when it joins.
 func (p *Parts) addServer(ctx context.Context, in *addOrder) (*body[Registered], error) {
 	name, err := servers.Name(in.Body.Name)
@@ -180,11 +211,7 @@ func (p *Parts) addServer(ctx context.Context, in *addOrder) (*body[Registered],
 	if err != nil {
 		return nil, inWords(http.StatusConflict, err)
 	}
-	for _, n := range from {
-		if n.IsSingleIP() && s.Egress == "" {
-			s.Place.Addrs = append(s.Place.Addrs, n.Addr())
-		}
-	}
+	p.place(&s, in.Body.Egress, from)
 	secret := servers.NewSecret()
 	if s.Account = ""; gate.Account {
 		if err := p.giveAccount(ctx, account.Account{Name: name, Domains: in.Body.Domains, Networks: from}, secret, true); err != nil {

@@ -25,13 +25,16 @@ type Steering struct {
 	// Gate finds where a server hands mail in. peer is the address that it uses already, or "". distant: it is on another
 	// machine. The error is for the operator.
 	Gate func(peer string, distant bool) (Gate, error)
-	// Egress is the egress whose address a server on this machine sends from, as far as the settings tell; else "".
-	Egress func() string
+	// Egress is the egress that sends from where a server does, which has these addresses or, without any, is on this machine; ""
+	// where that is not one and only one.
+	Egress func(addrs []netip.Addr) string
 	// Agents is the door for other machines; its address is empty where there is none.
 	Agents func() AgentDoor
 	// Take takes what a server tells; Detours is the mail of a server that takes the detour (nil: none does).
 	Take    func(w watch.Witness, list []watch.Told)
 	Detours func(server string) steer.Detours
+	// Unkept tells what keeps ukai from keeping the files of routes of a server on this machine; nil: nothing (nil: nobody knows).
+	Unkept func(s *servers.Server) *Unkept
 	// Status tells how a server is steered (nil: none is).
 	Status func(server string) (steer.Status, bool)
 }
@@ -66,7 +69,7 @@ type ServerRequest struct {
 	MTA    mtaconf.MTA         `json:"mta,omitempty" required:"false"`
 	Mode   mtaconf.Mode        `json:"mode,omitempty" required:"false"`
 	Place  servers.Place       `json:"place,omitzero" required:"false"`
-	Egress string              `json:"egress,omitempty" required:"false" doc:"egress of ukai whose address it sends from"`
+	Egress string              `json:"egress,omitempty" required:"false" doc:"egress of ukai whose address it sends from; none: it has paths of its own; empty: found out"`
 	Logs   []string            `json:"logs,omitempty" required:"false"`
 	Routes []mtaconf.RouteFile `json:"routes,omitempty" required:"false"`
 	Live   bool                `json:"live,omitempty" required:"false"`
@@ -93,6 +96,13 @@ type Registered struct {
 	Username string         `json:"username,omitempty"`
 	Secret   string         `json:"secret,omitempty"`
 	Join     string         `json:"join,omitempty" doc:"the token for the other machine"`
+	Unkept   *Unkept        `json:"unkept,omitempty" doc:"a file of routes that ukai cannot keep"`
+}
+
+// Unkept is a file of routes that ukai has not the rights to keep.
+type Unkept struct {
+	File  string `json:"file"`
+	Cause string `json:"cause"`
 }
 
 type serverPath struct {

@@ -92,26 +92,8 @@ func (a *App) serverSeen(o *watch.Observation) {
 func (a *App) steering() *api.Steering {
 	return &api.Steering{
 		Servers: a.servers, Accounts: a.accounts, Gate: a.gate, Egress: a.ownEgress, Agents: a.agentDoor,
-		Take: a.watch.Take, Detours: a.detoured, Status: a.steer.StatusOf,
+		Take: a.watch.Take, Detours: a.detoured, Unkept: a.unkept, Status: a.steer.StatusOf,
 	}
-}
-
-// ownEgress is the egress whose address a mail server on this machine sends from, where there is only one it can be.
-func (a *App) ownEgress() string {
-	a.mu.Lock()
-	defer a.mu.Unlock()
-	name := ""
-	for i := range a.cfg.Egresses {
-		e := &a.cfg.Egresses[i]
-		switch {
-		case e.Kind != config.Direct:
-		case name != "":
-			return "" // which of them, the addresses in refusals will tell
-		default:
-			name = e.Name
-		}
-	}
-	return name
 }
 
 // gate finds where a server hands mail in: see api.Steering.

@@ -201,3 +201,22 @@ func isProblem(err error, status int) bool {
 	var p *api.Problem
 	return errors.As(err, &p) && p.Status == status
 }
+
+func TestAFileThatUkaiMayNotWriteIsSaidAtTheRegistration(t *testing.T) {
+	c := settings(t)
+	running(t, c, Options{})
+	client := api.NewClient(c.Data)
+	dir := t.TempDir()
+	addLines(t, filepath.Join(dir, "plain"), "no directory")
+	for file, unkept := range map[string]bool{filepath.Join(dir, "routes"): false, filepath.Join(dir, "plain", "routes"): true} {
+		for _, dry := range []bool{true, false} {
+			in := box(filepath.Join(dir, "mail.log"))
+			in.Mode, in.Dry, in.Egress = mtaconf.Steer, dry, "none"
+			in.Routes = []mtaconf.RouteFile{{Path: file, Format: mtaconf.DomainList}}
+			r, err := client.ConnectServer(t.Context(), "web1", in)
+			if err != nil || (r.Unkept != nil) != unkept || unkept && (r.Unkept.File != file || r.Unkept.Cause == "") || r.Server.Egress != "" {
+				t.Errorf("%s: %+v, %v, %+v", file, r.Unkept, err, r.Server)
+			}
+		}
+	}
+}

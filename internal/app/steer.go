@@ -5,6 +5,7 @@ import (
 	"context"
 	"errors"
 
+	"ukai/internal/api"
 	"ukai/internal/config"
 	"ukai/internal/mail"
 	"ukai/internal/mtaconf"
@@ -103,4 +104,16 @@ func (a *App) wrote(o *watch.Observation) {
 func (a *App) detoured(name string) steer.Detours {
 	d, _ := a.steer.Detours(name) // nothing of a server that is not in the book
 	return d
+}
+
+// unkept finds a file of routes of a server on this machine that ukai has not the rights to keep: under packaging/ukai.service it
+// may write in its own directories only.
+func (a *App) unkept(s *servers.Server) *api.Unkept {
+	for i := range s.Routes {
+		f := &s.Routes[i]
+		if err := steer.MayKeep(s.Place.Root, f); err != nil {
+			return &api.Unkept{File: f.Path, Cause: err.Error()}
+		}
+	}
+	return nil
 }

@@ -158,6 +158,9 @@ func (r *registrar) Register(ctx context.Context, reg connect.Registration) (con
 	if err != nil {
 		return connect.Credentials{}, err
 	}
+	if reg.Tell != nil {
+		r.tell(&reg, kept.Join != nil, &out)
+	}
 	c := connect.Credentials{Username: out.Username, Secret: out.Secret}
 	if c.Username != "" {
 		c.Password = out.Secret
@@ -167,6 +170,41 @@ func (r *registrar) Register(ctx context.Context, reg connect.Registration) (con
 	}
 	kept.Secret, kept.Server.Secret = out.Secret, ""
 	return c, kept.write(r.file(name))
+}
+
+// tell says how the server is known, and what is left to do where ukai may not do it.
+func (r *registrar) tell(reg *connect.Registration, distant bool, out *api.Registered) {
+	switch {
+	case out.Server.Egress != "":
+		reg.Tell(mtaconf.N("cli.connect.note.shares", "egress", out.Server.Egress))
+	case !distant: // of one elsewhere the hub's operator has said so
+		reg.Tell(mtaconf.N("cli.connect.note.own", "name", out.Server.Name))
+	}
+	if u := out.Unkept; u != nil {
+		egress := out.Server.Egress
+		if egress == "" {
+			egress = "none"
+		}
+		reg.Tell(mtaconf.N("cli.connect.note.unkept", "file", u.File, "cause", u.Cause, "name", out.Server.Name, "relay", reg.Peer, "egress", egress))
+	}
+}
+
+// drift tells ukai which files of a server are not as they were written. Nobody waits for it: where ukai does not run, it learns
+// of it at the next call, or by its agent.
+func (r *registrar) drift(ctx context.Context, server string, d servers.Drift) error {
+	name, err := servers.Name(server)
+	if err != nil {
+		return err
+	}
+	join, err := r.join(name)
+	switch {
+	case err != nil:
+		return err
+	case join != nil:
+		return api.NewAgentClient(join).Drift(ctx, d)
+	}
+	_, err = r.client.DriftServer(ctx, name, d)
+	return err
 }
 
 // enter tells ukai of a server, wherever it runs.

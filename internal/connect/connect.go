@@ -162,6 +162,8 @@ type Registration struct {
 	Password string `json:"password,omitempty"`
 	// Dry: nothing is to be kept. The Credentials are of the form the real ones would have, or empty where none are needed.
 	Dry bool `json:"dry,omitempty"`
+	// Tell takes what the operator is to know of how the server is known to ukai. It may be called while Register runs.
+	Tell func(mtaconf.Note) `json:"-"`
 }
 
 // Credentials are how the server makes itself known to ukai. Empty: by its address.

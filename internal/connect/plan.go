@@ -27,6 +27,7 @@ type Proposal struct {
 	old     *manifest
 	files   []planned
 	texts   map[string][]byte // by sum
+	told    []mtaconf.Note    // by the Registrar
 }
 
 // Nothing tells whether there is nothing to do.
@@ -112,7 +113,11 @@ func (e *Engine) plan(ctx context.Context, t *Target, r Request, dry bool) (*Pro
 	if err := e.compare(p, clean); err != nil {
 		return nil, err
 	}
-	return p, e.look(ctx, p)
+	if err := e.look(ctx, p); err != nil {
+		return nil, err
+	}
+	p.Notes = append(p.Notes, p.told...) // last: it may say what to do next
+	return p, nil
 }
 
 // clean is a configuration with the changes of an earlier connect taken out.

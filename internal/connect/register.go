@@ -17,6 +17,7 @@ func (e *Engine) register(ctx context.Context, p *Proposal, r Request, dry bool)
 	reg := Registration{
 		Server: r.Wish.Server, Instance: p.Instance, Mode: p.Mode, Root: e.o.Root, Logs: e.outside(p.Logs), Routes: p.Routes, Answer: p.Answer,
 		Live: r.Wish.Live != "", Peer: r.Wish.Peer.Address(), Username: own.Username, Password: own.Password, Dry: dry,
+		Tell: func(n mtaconf.Note) { p.told = append(p.told, n) },
 	}
 	c, err := e.o.Registrar.Register(ctx, reg)
 	if err != nil {

@@ -25,7 +25,12 @@ func openServers(t testing.TB, x *Inside, db *store.DB) {
 		t.Fatal(err)
 	}
 	x.Steering = &api.Steering{
-		Servers: book, Accounts: accounts, Egress: func() string { return "direct" },
+		Servers: book, Accounts: accounts, Egress: func(addrs []netip.Addr) string {
+			if len(addrs) > 0 {
+				return ""
+			}
+			return "direct"
+		},
 		Gate: func(_ string, distant bool) (api.Gate, error) {
 			if distant {
 				return api.Gate{Host: "mail.example.jp", Port: 587, TLS: true, Account: true}, nil
