@@ -168,12 +168,16 @@ func drifted(ctx context.Context, s *api.ServerRequest) ([]string, error) {
 	if err != nil {
 		return nil, err
 	}
-	var files []string
+	return driftedFiles(st), nil
+}
+
+// driftedFiles are the files that are not as they were written.
+func driftedFiles(st *connect.Status) (files []string) {
 	for i := range st.Files {
 		switch f := &st.Files[i]; f.Drift {
 		case connect.Damaged, connect.Gone, connect.Reset:
 			files = append(files, f.Path)
 		}
 	}
-	return files, nil
+	return files
 }

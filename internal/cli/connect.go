@@ -13,6 +13,7 @@ import (
 	"ukai/internal/connect"
 	"ukai/internal/i18n"
 	"ukai/internal/mtaconf"
+	"ukai/internal/servers"
 )
 
 // connectCommand is one call of "ukai connect".
@@ -203,6 +204,10 @@ func (c *connectCommand) doStatus(ctx context.Context, t *connect.Target) error 
 	st, err := c.engine.Status(ctx, t, r)
 	if err != nil {
 		return err
+	}
+	if st.Connected && !c.alone {
+		// That ukai is not there, or does not know the server, is no trouble of this look.
+		_ = c.book.drift(ctx, st.Server, servers.Drift{At: c.now(), Files: driftedFiles(st)})
 	}
 	c.line.done()
 	if err := c.show(c.statusJSON(st), func(w writer) { c.showStatus(w, st) }); err != nil {
