@@ -21,6 +21,7 @@ import (
 	"ukai/internal/health"
 	"ukai/internal/incident"
 	"ukai/internal/mail"
+	"ukai/internal/notify"
 	"ukai/internal/outcome"
 	"ukai/internal/peersim"
 	"ukai/internal/queue"
@@ -137,10 +138,11 @@ func TestRefusalsAreToldByTheChannelThatWorks(t *testing.T) {
 			if err != nil || !s.Channels[0].Failing || s.Channels[1].Failing {
 				t.Errorf("%+v %v", s.Channels, err)
 			}
-			list, err := api.NewClient(c.Data).NotifyLog(t.Context(), 10)
-			if err != nil || len(list) != 3 {
-				t.Errorf("%+v %v", list, err)
-			}
+			var list []notify.Sent
+			eventually(t, "log of all three", func() bool { // it is written after the receiver has answered
+				list, err = api.NewClient(c.Data).NotifyLog(t.Context(), 10)
+				return err == nil && len(list) == 3
+			})
 			for _, sent := range list {
 				if sent.OK != (sent.Channel == "phone") || strings.Contains(sent.Error, signingKey) {
 					t.Errorf("%+v", sent)
