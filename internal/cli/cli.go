@@ -34,6 +34,9 @@ func Main(args []string, stdin io.Reader, stdout, stderr io.Writer) int {
 	if asQmailRemote(args) {
 		return runQmailRemote(args, stdin, stdout)
 	}
+	if runDoor(args, stdin, stdout) {
+		return exitDone
+	}
 	return run(args, &env{in: stdin, out: stdout, err: stderr, getenv: os.Getenv, now: time.Now, who: username, start: startApp, build: readBuild, site: siteConfig})
 }
 
@@ -94,6 +97,7 @@ func newRoot(e *env) *cobra.Command {
 		newUnclassified(e),
 		newConfig(e),
 		newLookup(e),
+		newDoor(e),
 		newQmailRemote(e),
 		newVersion(e),
 		newCompletion(e),

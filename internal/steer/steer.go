@@ -42,6 +42,11 @@
 // where a ukai that is down would then hold up its mail: it starts "ukai lookup" (Forward), which answers "not found" when ukai
 // does not.
 //
+// # The door
+//
+// Where a server hands mail to ukai, a ukai that hangs would hold up whoever waits for its greeting. So a server may be given a
+// door (Door, "ukai door") that it starts itself for each session: it passes on what is said once ukai greets.
+//
 // # Files of routes
 //
 // A file is written anew when a path changes or a domain is first seen at a provider that is shut: into a temporary file beside
