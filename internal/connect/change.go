@@ -227,6 +227,9 @@ func (t *transaction) forward(ctx context.Context) error {
 	if t.j.Next == nil {
 		return nil
 	}
+	if err := e.doorOpens(ctx, t.j.Next); err != nil {
+		return err
+	}
 	if err := t.phase(watching); err != nil {
 		return err
 	}

@@ -19,6 +19,9 @@ import (
 // look sees to what stands around the server: mail that would go in a circle, and whether ukai answers.
 func (e *Engine) look(ctx context.Context, p *Proposal) error {
 	w := &p.request.Wish
+	if err := e.notADoor(ctx, w.Peer.Address()); err != nil {
+		return err
+	}
 	if p.Alive != "" {
 		if e.same(ctx, w.Peer.Address(), p.Alive) {
 			return i18n.Errorf("connect.loop.self", "relay", w.Peer.Address(), "mta", string(p.Instance.MTA))

@@ -20,7 +20,11 @@ import (
 )
 
 // stand is a mail server that is data: /etc/mta/main holds settings "name = value", and a map has to be made of /etc/mta/map.
-type stand struct{ greets string }
+type stand struct {
+	greets   string
+	door     int  // the port that is tried first; 0: there is no door
+	stubborn bool // no other port is tried
+}
 
 func (*stand) MTA() mtaconf.MTA { return mtaconf.Postfix }
 func (*stand) Modes() []mtaconf.Mode {
@@ -65,6 +69,14 @@ func (s *stand) Plan(sys *mtaconf.System, inst mtaconf.Instance, w mtaconf.Wish)
 		Prepare: []mtaconf.Command{{Args: []string{"makemap", "/etc/mta/map"}}, {Args: []string{"makemap", "hash:/etc/mta/ukai/password"}}},
 		Made:    []string{"/etc/mta/map.db", "/etc/mta/ukai/password.db"},
 		Check:   []mtaconf.Command{{Args: []string{"mta", "check"}}}, Reload: []mtaconf.Command{{Args: []string{"mta", "reload"}}},
+	}
+	if s.door > 0 {
+		port := s.door
+		if w.Door > 0 && !s.stubborn {
+			port = w.Door
+		}
+		p.Door = fmt.Sprintf("127.0.0.1:%d", port)
+		p.Files[3].Text = append(p.Files[3].Text, p.Door...)
 	}
 	return p, nil
 }

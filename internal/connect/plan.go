@@ -94,7 +94,7 @@ func (e *Engine) plan(ctx context.Context, t *Target, r Request, dry bool) (*Pro
 		r.Wish.Secret = old.Secret
 	}
 	sys := &mtaconf.System{Root: e.o.Root, Instead: clean.instead()}
-	plan, err := t.planner.Plan(sys, t.Instance, r.Wish)
+	plan, err := e.draft(t, sys, &r.Wish, old)
 	if err != nil {
 		return nil, err
 	}

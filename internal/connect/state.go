@@ -64,10 +64,11 @@ type upkeep struct {
 	Logs    []string            `json:"logs,omitempty"`
 	Alarms  []string            `json:"alarms,omitempty"`
 	Routes  []mtaconf.RouteFile `json:"routes,omitempty"`
+	Door    string              `json:"door,omitempty"`
 }
 
 func upkeepOf(p *mtaconf.Plan) upkeep {
-	return upkeep{p.Prepare, p.Check, p.Reload, p.Made, p.Alive, p.Logs, p.Alarms, p.Routes}
+	return upkeep{p.Prepare, p.Check, p.Reload, p.Made, p.Alive, p.Logs, p.Alarms, p.Routes, p.Door}
 }
 
 // phase is how far a change of files has got: see the package comment.

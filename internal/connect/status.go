@@ -29,6 +29,8 @@ type Status struct {
 	// Refuse is why there is no plan any more.
 	Refuse error  `json:"-"`
 	Alive  string `json:"alive,omitempty"`
+	// Door is where the server reaches ukai by a program that it starts itself; empty: it goes there directly.
+	Door string `json:"door,omitempty"`
 }
 
 // Drift is what has become of a file.
@@ -100,6 +102,10 @@ func (e *Engine) Status(ctx context.Context, t *Target, r *Request) (*Status, er
 	}
 	if err := e.greets(ctx, m.Peer, relayGreets); err != nil {
 		st.PeerTrouble = err.Error()
+	} else if m.Plan.Door != "" && st.MTATrouble == "" {
+		if err := e.greets(ctx, m.Plan.Door, relayGreets); err != nil {
+			st.PeerTrouble = m.Plan.Door + ": " + err.Error()
+		}
 	}
 	if r != nil && t.planner != nil {
 		e.behind(ctx, t, r, st, m)
@@ -213,6 +219,6 @@ func (e *Engine) Servers() ([]Status, error) {
 // status is what a manifest says.
 func (m *manifest) status() Status {
 	return Status{
-		Instance: m.Instance, Connected: true, Server: m.Server, Mode: m.Mode, Peer: m.Peer, TLS: m.TLS, Live: m.Live, Since: m.At, Alive: m.Plan.Alive,
+		Instance: m.Instance, Connected: true, Server: m.Server, Mode: m.Mode, Peer: m.Peer, TLS: m.TLS, Live: m.Live, Since: m.At, Alive: m.Plan.Alive, Door: m.Plan.Door,
 	}
 }

@@ -56,6 +56,12 @@ func readTree(t *testing.T, name string) *tree {
 // plant makes the tree below a root.
 func (x *tree) plant(t *testing.T, root string) {
 	t.Helper()
+	program := filepath.Join(root, "usr/bin/ukai")
+	for _, err := range []error{os.MkdirAll(filepath.Dir(program), 0o755), os.WriteFile(program, []byte("ukai"), 0o755)} {
+		if err != nil {
+			t.Fatal(err)
+		}
+	}
 	for _, f := range x.files {
 		mode, text, _ := strings.Cut(f.text, "\n")
 		full := filepath.Join(root, f.path)

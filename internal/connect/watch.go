@@ -194,7 +194,11 @@ func (w *watcher) over(e *maillog.Event, line []byte) error {
 
 // toPeer tells whether a delivery was one to ukai.
 func (w *watcher) toPeer(e *maillog.Event) bool {
-	host, port, err := net.SplitHostPort(w.m.Peer)
+	at := w.m.Peer
+	if w.m.Plan.Door != "" {
+		at = w.m.Plan.Door
+	}
+	host, port, err := net.SplitHostPort(at)
 	if err != nil {
 		return false
 	}

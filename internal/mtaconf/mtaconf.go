@@ -83,6 +83,8 @@ type Wish struct {
 	Secret string
 	// Program is the path of ukai inside the root, for servers that start it themselves.
 	Program string
+	// Door is the port of loopback to be tried first where the server gets a door to ukai; 0: the planner's own.
+	Door int
 	// Reply and Status are the tables by which Postfix takes a refusal for the reputation of the address for temporary (package
 	// soften): of the last lines of replies, and of delivery status texts.
 	Reply, Status []byte
@@ -103,6 +105,9 @@ type Plan struct {
 	// Answer is what a live lookup is told of a recipient whose mail takes the detour; "{domain}" in it is the recipient's
 	// domain. Empty where the server asks nobody.
 	Answer string `json:"answer,omitempty"`
+	// Door is the address, host:port, on which the server itself will listen and have ukai's program pass sessions on to ukai.
+	// Empty: it goes to ukai directly.
+	Door string `json:"door,omitempty"`
 	// Prepare makes what the server needs besides the files (an indexed map); Check is the server's own check of its
 	// configuration, with the files in their places; Reload has it taken up. The same are run after the changes were taken back.
 	Prepare []Command `json:"prepare,omitempty"`

@@ -8,11 +8,14 @@
 // address take the detour within the same attempt: smtp_reply_filter turns the last line of such a reply from 5xx into 4xx, and
 // after a 4xx the SMTP client goes on to smtp_fallback_relay, which is ukai; smtp_mx_session_limit = 1 keeps it from asking the
 // provider's other hosts first. smtp_delivery_status_filter is the second net: what the first missed is deferred instead of
-// bounced. smtp_helo_timeout keeps a ukai that hangs from holding the processes
-// that all mail shares. All of that is static and needs nobody who runs. When ukai is down a refused message waits in Postfix's own queue.
+// bounced. All of that is static and needs nobody who runs. When ukai is down a refused message waits in Postfix's own queue.
+//
+// ukai is reached by a door: a port of loopback on which Postfix's own master listens and starts "ukai door" (package steer), which
+// passes the session on once ukai greets, and says at once that ukai is not there where it does not. So a ukai that hangs does not
+// hold the processes that all mail shares, and Postfix's limits towards everybody else stay as they are.
 //
 // Steer is the safety net, and sends mail for a blocked provider to ukai at once, by an entry in transport_maps. It names a
-// transport of its own (master.cf) with short timeouts and two next hops, "[ukai]:port, the.domain": the former route is behind
+// transport of its own (master.cf) with two next hops, "[door]:port, the.domain": the former route is behind
 // ukai. The entries are in a file that package steer keeps, or they are asked for one by one (socketmap_table(5)). Postfix does not ask ukai
 // itself then, since it would defer all mail when nobody answers: it asks "ukai lookup", which Postfix's own spawn(8) starts.
 //

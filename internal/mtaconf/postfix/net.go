@@ -22,12 +22,12 @@ func (x *plan) net() error {
 	if err := x.file(reply); err != nil {
 		return err
 	}
+	x.door()
 	x.main.add("", "# ukai: a message that is refused for the reputation of this address goes out over ukai, in the same attempt.")
 	x.main.set("smtp_reply_filter", "regexp:"+reply.Path)
-	x.main.set("smtp_fallback_relay", x.wish.Peer.Literal())
+	x.main.set("smtp_fallback_relay", x.next.Literal())
 	x.does("postfix.does.net", "peer", x.wish.Peer.Literal())
 	x.sessions()
-	x.greeting()
 	if err := x.secondNet(); err != nil {
 		return err
 	}
@@ -84,19 +84,6 @@ func (x *plan) sessions() {
 	case x.main.get("smtp_mx_session_limit") != "1":
 		x.gap("postfix.gap.sessions", "value", v, "file", x.main.path)
 	}
-}
-
-// greeting bounds how long a ukai that hangs with its port open holds a process of smtp(8) for each refused message: by default
-// 300 s, and all mail shares 100 processes. A provider whose host takes longer to greet is reached over ukai, like any other that
-// cannot be reached at once.
-func (x *plan) greeting() {
-	const enough = "5s"
-	v, own := x.main.values["smtp_helo_timeout"]
-	if !own {
-		v = enough
-		x.main.set("smtp_helo_timeout", v)
-	}
-	x.gap("postfix.gap.hung", "value", v)
 }
 
 // secondNet defers what the first net missed.

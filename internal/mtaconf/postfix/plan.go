@@ -28,6 +28,7 @@ type plan struct {
 	*server
 	*mtaconf.Plan
 	wish mtaconf.Wish
+	next mtaconf.Peer // where Postfix finds ukai: see door
 }
 
 // Plan returns what would be changed.
@@ -40,7 +41,7 @@ func (p Planner) Plan(sys *mtaconf.System, inst mtaconf.Instance, w mtaconf.Wish
 		return nil, err
 	}
 	inst.MTA, inst.Version = mtaconf.Postfix, s.version.String()
-	x := &plan{s, &mtaconf.Plan{Instance: inst, Mode: w.Mode, Alive: s.alive(), Logs: s.logs(), Alarms: alarms}, w}
+	x := &plan{s, &mtaconf.Plan{Instance: inst, Mode: w.Mode, Alive: s.alive(), Logs: s.logs(), Alarms: alarms}, w, w.Peer}
 	x.found()
 	switch w.Mode {
 	case mtaconf.SafetyNet:
@@ -102,7 +103,8 @@ func (x *plan) file(f mtaconf.File) error {
 // beside is the path of a file of ours.
 func (x *plan) beside(name string) string { return path.Join(x.dir, name) }
 
-// secure gives the relay the name, the password and the TLS that it asks for.
+// secure gives the relay the name, the password and the TLS that it asks for. They stand by the next hop as Postfix knows it: what
+// is said behind a door is passed through.
 func (x *plan) secure() error {
 	peer := x.wish.Peer
 	if peer.Username != "" {
@@ -124,7 +126,7 @@ func (x *plan) secure() error {
 	if level == "" {
 		return nil
 	}
-	f := mtaconf.File{Path: x.beside("ukai_tls"), Perm: 0o644, Text: []byte("# ukai: TLS to the relay (smtp_tls_policy_maps).\n" + peer.Literal() + " " + level + "\n")}
+	f := mtaconf.File{Path: x.beside("ukai_tls"), Perm: 0o644, Text: []byte("# ukai: TLS to the relay (smtp_tls_policy_maps).\n" + x.next.Literal() + " " + level + "\n")}
 	if err := x.file(f); err != nil {
 		return err
 	}
@@ -143,7 +145,7 @@ func (x *plan) login() error {
 		return i18n.Errorf("postfix.refuse.login")
 	}
 	f := mtaconf.File{Path: x.beside("ukai_password"), Perm: 0o600, Secret: true,
-		Text: []byte("# ukai: the login at the relay (smtp_sasl_password_maps).\n" + peer.Literal() + " " + peer.Username + ":" + peer.Password + "\n")}
+		Text: []byte("# ukai: the login at the relay (smtp_sasl_password_maps).\n" + x.next.Literal() + " " + peer.Username + ":" + peer.Password + "\n")}
 	if err := x.file(f); err != nil {
 		return err
 	}
@@ -186,9 +188,6 @@ func (x *plan) finish() {
 	}
 	x.Check = []mtaconf.Command{quiet(x.command("postconf", "-n")), quiet(x.command("postconf", "-M")), x.command("postfix", "check")}
 	x.Reload = []mtaconf.Command{quiet(x.command("postfix", "reload"))}
-	if st := x.main.get("smtp_bind_address"); st != "" {
-		x.gap("postfix.gap.bind", "value", st)
-	}
 }
 
 // relay makes ukai the relayhost.
@@ -203,6 +202,9 @@ func (x *plan) relay() error {
 	x.main.set("relayhost", x.wish.Peer.Literal())
 	x.does("postfix.does.relay", "peer", x.wish.Peer.Literal())
 	x.gap("postfix.gap.relay_down")
+	if v := x.main.get("smtp_bind_address"); v != "" {
+		x.gap("postfix.gap.bind", "value", v)
+	}
 	for _, name := range []string{"transport_maps", "sender_dependent_relayhost_maps", "sender_dependent_default_transport_maps"} {
 		if x.main.get(name) != "" {
 			x.gap("postfix.gap.goes_first", "name", name)

@@ -24,7 +24,7 @@ lmtp      unix  -       -       y       -       -       lmtp
 func tree(t *testing.T, version string, files map[string]string) *mtaconf.System {
 	t.Helper()
 	all := map[string]string{"/etc/postfix/main.cf": "", "/etc/postfix/master.cf": plainMaster, "/var/log/mail.log": "",
-		"/etc/passwd": "root:x:0:0\nnobody:x:65534:65534\n", "/usr/lib/postfix/sbin/master": "\x7fELF\x00mail_version=" + version + "\x00"}
+		"/etc/passwd": "root:x:0:0\nnobody:x:65534:65534\n", "/usr/bin/ukai": "", "/usr/lib/postfix/sbin/master": "\x7fELF\x00mail_version=" + version + "\x00"}
 	for name, text := range files {
 		all[name] = text
 	}
@@ -80,15 +80,19 @@ func TestTheSafetyNetIsAFewLinesInMainCF(t *testing.T) {
 
 # ukai: a message that is refused for the reputation of this address goes out over ukai, in the same attempt.
 smtp_reply_filter = regexp:/etc/postfix/ukai_reply.regexp
-smtp_fallback_relay = [127.0.0.1]:2525
+smtp_fallback_relay = [127.0.0.1]:2527
 smtp_mx_session_limit = 1
-smtp_helo_timeout = 5s
 smtp_delivery_status_filter = regexp:/etc/postfix/ukai_status.regexp
 `
 	if got := changed(p, "/etc/postfix/main.cf"); got != want {
 		t.Errorf("main.cf:\n%s", got)
 	}
-	if got, want := changed(p, "/etc/postfix/master.cf"), strings.Replace(plainMaster, "$service_name\n", "$service_name\n  -o smtp_fallback_relay=\n", 1); got != want {
+	if got, want := changed(p, "/etc/postfix/master.cf"), strings.Replace(plainMaster, "$service_name\n", "$service_name\n  -o smtp_fallback_relay=\n", 1)+`
+# ukai: the way to ukai. Who comes by it goes on at once, or keeps the message, where ukai is down or hangs.
+127.0.0.1:2527 inet n n n - 0 spawn
+  -o command_time_limit=1h
+  user=nobody argv=/usr/bin/ukai door --to 127.0.0.1:2525
+`; got != want {
 		t.Errorf("master.cf:\n%s", got)
 	}
 	if p.Files[len(p.Files)-1].Path != "/etc/postfix/main.cf" || p.Mode != mtaconf.SafetyNet || p.Alive != "127.0.0.1:25" ||
@@ -107,7 +111,7 @@ func TestALineThatIsThereEmptyIsChangedInItsPlace(t *testing.T) {
 		t.Fatal(err)
 	}
 	got := changed(p, "/etc/postfix/main.cf")
-	if !strings.HasPrefix(got, "a = b\r\nsmtp_fallback_relay = [127.0.0.1]:2525\r\nsmtp_mx_session_limit=1\r\nc = d\r\n\r\n# ukai:") ||
+	if !strings.HasPrefix(got, "a = b\r\nsmtp_fallback_relay = [127.0.0.1]:2527\r\nsmtp_mx_session_limit=1\r\nc = d\r\n\r\n# ukai:") ||
 		strings.Count(got, "\n") != strings.Count(got, "\r\n") || strings.Count(got, "session_limit") != 1 {
 		t.Errorf("%q", got)
 	}
@@ -223,7 +227,7 @@ func TestSteeringAddsATransportWithTheFormerRouteBehindUkai(t *testing.T) {
 		t.Fatalf("%+v", p.Routes)
 	}
 	r := p.Routes[0]
-	if r.Path != "/etc/postfix/ukai_transport" || r.Value != "ukai:[127.0.0.1]:2525, {domain}" || r.Format != mtaconf.PostfixTransport || p.Answer != r.Value ||
+	if r.Path != "/etc/postfix/ukai_transport" || r.Value != "ukai:[127.0.0.1]:2527, {domain}" || r.Format != mtaconf.PostfixTransport || p.Answer != r.Value ||
 		strings.Join(r.Then.Args, " ") != "/usr/sbin/postmap -c /etc/postfix lmdb:/etc/postfix/ukai_transport" || p.Made[0] != "/etc/postfix/ukai_transport.lmdb" {
 		t.Errorf("%+v, made %v", r, p.Made)
 	}
@@ -234,7 +238,7 @@ func TestSteeringAddsATransportWithTheFormerRouteBehindUkai(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if v, smtp := m.client("ukai"); !smtp || v.chroot != "y" || v.options["smtp_connect_timeout"] != "2s" || v.options["smtp_helo_timeout"] != "4s" {
+	if v, smtp := m.client("ukai"); !smtp || v.chroot != "y" || len(v.options) != 1 || v.options["smtp_connection_cache_on_demand"] != "no" {
 		t.Errorf("%+v", v)
 	}
 }

@@ -24,23 +24,21 @@ func (x *plan) steer() error {
 		}
 	}
 	x.transport()
-	x.Answer = fmt.Sprintf("%s:%s, {domain}", transportName, x.wish.Peer.Literal())
+	x.Answer = fmt.Sprintf("%s:%s, {domain}", transportName, x.next.Literal())
 	if x.main.get("transport_maps") != "" {
 		x.gap("postfix.gap.existing_maps")
 	}
 	if x.main.get("sender_dependent_default_transport_maps") != "" {
 		x.gap("postfix.gap.sender_transport")
 	}
-	x.gap("postfix.gap.slow")
 	if x.wish.Live != "" {
 		return x.live()
 	}
 	return x.routes()
 }
 
-// transport adds a copy of the service that all mail uses, with short timeouts: whoever is first in the list of next hops must
-// not keep the mail from the second. They hold for both, so they end where the provider's own host would be cut short: from MAIL
-// on they are Postfix's.
+// transport adds a copy of the service that all mail uses. Its limits are the same: the door sees to it that whoever is first in
+// the list of next hops does not keep the mail from the second.
 func (x *plan) transport() {
 	v, _ := x.master.client(readHop("", "", x.main.get("default_transport")).transport)
 	lines := []string{
@@ -51,7 +49,7 @@ func (x *plan) transport() {
 	if v.args != "" {
 		lines = append(lines, "  "+v.args)
 	}
-	x.master.add(append(lines, "  -o smtp_connect_timeout=2s", "  -o smtp_helo_timeout=4s", "  -o smtp_connection_cache_on_demand=no")...)
+	x.master.add(append(lines, "  -o smtp_connection_cache_on_demand=no")...)
 	x.does("postfix.does.transport", "service", transportName, "peer", x.wish.Peer.Literal())
 }
 
