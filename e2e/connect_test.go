@@ -114,6 +114,7 @@ func TestConnectTakesARealPostfixThereAndBack(t *testing.T) {
 	w := steeringWorld(t)
 	d := startDetour(t, w, "")
 	c := &connecting{startMTA(t, "postfix"), d.peer().Address()}
+	c.bring()
 	was := c.etc()
 	c.must(0, "To do it: ukai connect postfix", "--relay", c.relay)
 	c.same(was)
@@ -165,6 +166,7 @@ func TestConnectTakesARealPostfixThereAndBack(t *testing.T) {
 func TestConnectLeavesARealPostfixAsItWasWhenSomethingGoesWrong(t *testing.T) {
 	d := startDetour(t, steeringWorld(t), "")
 	c := &connecting{startMTA(t, "postfix"), d.peer().Address()}
+	c.bring()
 	was := c.etc()
 	apply := []string{"--relay", c.relay, "--apply", "--watch", "0s", "--greet", "3s"}
 	greets := func() {
@@ -238,6 +240,7 @@ func (c *connecting) instead(path, script string) (back func()) {
 func TestConnectKilledAtAnyMomentLeavesAPostfixThatWorks(t *testing.T) {
 	d := startDetour(t, steeringWorld(t), "")
 	c := &connecting{startMTA(t, "postfix"), d.peer().Address()}
+	c.bring()
 	was := c.etc()
 	journal := filepath.Join(c.root, "var/lib/ukai/connect/postfix/journal.json")
 	has := func(file, word string) func() bool {

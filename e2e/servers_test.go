@@ -68,6 +68,7 @@ func startBox(t *testing.T, w *peersim.World, hub *process, name, address string
 	if out, err := exec.Command("cp", "-a", plugins, filepath.Join(b.root, filepath.Dir(plugins))).CombinedOutput(); err != nil {
 		t.Fatalf("%v %s: apt-get install libsasl2-modules", err, out)
 	}
+	b.bring()
 	b.add("/etc/postfix/main.cf", "smtp_bind_address = "+address+"\n")
 	b.add("/etc/postfix/master.cf", "tlsmgr unix - - n 1000? 1 tlsmgr\n")
 	var added struct{ Command string }

@@ -26,6 +26,7 @@ type live struct {
 	world  *peersim.World
 	detour *detour
 	port   int // of ukai's listener for lookups
+	door   int // by which Postfix reaches ukai
 	tables map[string]string
 }
 
@@ -52,8 +53,9 @@ func startLive(t *testing.T) *live {
 		t.Fatalf("%v %v", found, err)
 	}
 	at := fmt.Sprintf("127.0.0.1:%d", l.port)
+	l.door = freePort(t)
 	plan, err := p.Plan(l.system(), found[0], mtaconf.Wish{
-		Mode: mtaconf.Steer, Server: liveServer, Peer: l.detour.peer(), Live: at, Program: l.bring(),
+		Mode: mtaconf.Steer, Server: liveServer, Peer: l.detour.peer(), Live: at, Program: l.bring(), Door: l.door,
 		Reply: soften.Reply(rules.Rules()), Status: soften.Status(rules.Rules()),
 	})
 	if err != nil {
@@ -94,7 +96,7 @@ func (l *live) query(table, key string) string {
 
 func TestARealPostfixAsksUkaiLive(t *testing.T) {
 	l := startLive(t)
-	want := func(domain string) string { return fmt.Sprintf("ukai:[127.0.0.1]:%d, %s", l.detour.port, domain) }
+	want := func(domain string) string { return fmt.Sprintf("ukai:[127.0.0.1]:%d, %s", l.door, domain) }
 	for table := range l.tables {
 		if got := l.query(table, "a@gmail.com"); got != "" {
 			t.Errorf("%s, while all is well: %q", table, got)

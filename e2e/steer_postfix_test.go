@@ -43,9 +43,7 @@ func debianPostfix(t *testing.T, w mtaconf.Wish) (*mta, *mtaconf.Plan) {
 	jail := strings.NewReplacer("unix - - n - - trivial-rewrite", "unix - - y - - trivial-rewrite", "unix - - n - - smtp", "unix - - y - - smtp")
 	m.write("/etc/postfix/master.cf", jail.Replace(string(master)))
 	m.write("/var/lib/dpkg/info/postfix.list", "") // a package of Debian, with tables of the type hash
-	if w.Live != "" {
-		w.Program = m.bring()
-	}
+	w.Program, w.Door = m.bring(), freePort(t)
 	all, err := planner.New().Find(m.system())
 	if err != nil || len(all) != 1 {
 		t.Fatalf("%v %v", all, err)
