@@ -20,9 +20,9 @@ type Parser struct {
 	peers   *peers
 	sources sources
 	table   *table
-	tls     [256]handshake
-	met     [256]meeting
-	soft    [256]softened
+	tls     recent[string] // the server that a process has a TLS session with
+	met     recent[meeting]
+	soft    recent[softened]
 	qmail   map[uint64]attempt
 
 	host     string // the host of the last line, and its text

@@ -91,24 +91,17 @@ func (p *Parser) broke(e *Event, all, b []byte, words string) ([]byte, outcome.P
 	return all, phase
 }
 
-// handshake is a TLS session that a process of Postfix has: the delivery that it logs next went through it.
-type handshake struct {
-	process uint64
-	peer    string
-}
-
 // process names a process among all hosts.
 func (p *Parser) process(r *record) uint64 { return p.table.key(r.source, r.pid) }
 
-// handshake reads "Trusted TLS connection established to mx[192.0.2.1]:25: TLSv1.3 with cipher ...".
+// handshake reads of a TLS session, which the delivery that the process logs next went through: "Trusted TLS connection established to mx[192.0.2.1]:25: TLSv1.3 with cipher ...".
 func (p *Parser) handshake(r *record) {
 	_, b, ok := cut(r.msg, " connection established to ")
 	if !ok || len(r.pid) == 0 {
 		return
 	}
 	who, _, _ := cut(b, ": ")
-	k := p.process(r)
-	p.tls[k%uint64(len(p.tls))] = handshake{k, p.peers.get(who).text}
+	p.tls.put(p.process(r), p.peers.get(who).text)
 }
 
 // shook tells whether the process that wrote r has a TLS session with that server.
@@ -116,26 +109,21 @@ func (p *Parser) shook(r *record, with string) bool {
 	if len(r.pid) == 0 {
 		return false
 	}
-	k := p.process(r)
-	h := &p.tls[k%uint64(len(p.tls))]
-	return h.process == k && h.peer == with
+	peer, ok := p.tls.get(p.process(r))
+	return ok && peer == with
 }
 
 // meeting is what a process of smtp(8) was told by a host before it went on to another: "host mx[192.0.2.1] said: 450 no (in
 // reply to ...)" with no recipient in the line. The deliveries that it logs next, under the same queue ID, are those of the
 // recipients it was told that for. So a server with a fallback relay shows a refusal, though the message was sent.
 type meeting struct {
-	process uint64
-	id      string
-	event   Event // Relay, Remote, Local, Phase, Reply, Text
+	id    string
+	event Event // Relay, Remote, Local, Phase, Reply, Text
 }
 
 // softened is a reply that smtp_reply_filter has changed: the process logs both texts of the line, and uses the second from there
 // on. What the host really said counts.
-type softened struct {
-	process uint64
-	was, is string
-}
+type softened struct{ was, is string }
 
 // filtered reads "mx[192.0.2.1]:25: replacing server reply "550 5.7.1 no" with "450 4.7.1 no"".
 func (p *Parser) filtered(r *record) bool {
@@ -145,8 +133,7 @@ func (p *Parser) filtered(r *record) bool {
 	}
 	was, is, ok := cut(b, `" with "`)
 	if is = bytes.TrimSuffix(is, []byte(`"`)); ok && len(was) <= maxWaiting && len(is) <= maxWaiting {
-		k := p.process(r)
-		p.soft[k%uint64(len(p.soft))] = softened{k, clean(was), clean(is)}
+		p.soft.put(p.process(r), softened{clean(was), clean(is)})
 	}
 	return true
 }
@@ -156,9 +143,8 @@ func (p *Parser) harden(r *record, text string) string {
 	if len(r.pid) == 0 {
 		return text
 	}
-	k := p.process(r)
-	f := &p.soft[k%uint64(len(p.soft))]
-	if before, ok := strings.CutSuffix(text, f.is); ok && f.process == k && f.is != "" {
+	f, _ := p.soft.get(p.process(r))
+	if before, ok := strings.CutSuffix(text, f.is); ok && f.is != "" {
 		return before + f.was
 	}
 	return text
@@ -176,8 +162,7 @@ func (p *Parser) meets(r *record, id, b []byte) {
 	}
 	e.Phase, e.Text = phase, p.harden(r, clean(text))
 	e.Reply = readReply(e.Text)
-	k := p.process(r)
-	p.met[k%uint64(len(p.met))] = meeting{k, string(id), e}
+	p.met.put(p.process(r), meeting{string(id), e})
 }
 
 // tellMeeting emits what the recipient of the event in hand met before, where that was another host.
@@ -185,9 +170,8 @@ func (p *Parser) tellMeeting(r *record, id []byte) {
 	if len(r.pid) == 0 || id == nil {
 		return
 	}
-	k := p.process(r)
-	m := &p.met[k%uint64(len(p.met))]
-	if m.process != k || m.id != string(id) || m.event.Reply.Code == 0 || m.event.Remote.Addr() == p.ev.Remote.Addr() {
+	m, ok := p.met.get(p.process(r))
+	if !ok || m.id != string(id) || m.event.Reply.Code == 0 || m.event.Remote.Addr() == p.ev.Remote.Addr() {
 		return
 	}
 	last := p.ev

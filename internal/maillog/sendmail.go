@@ -312,8 +312,7 @@ func (p *Parser) sendmailTLS(r *record) {
 	if !ok || len(r.pid) == 0 {
 		return
 	}
-	k := p.process(r)
-	p.tls[k%uint64(len(p.tls))] = handshake{k, p.names.get(bytes.TrimSuffix(v, []byte(".")))}
+	p.tls.put(p.process(r), p.names.get(bytes.TrimSuffix(v, []byte("."))))
 }
 
 // clockTime reads "00:01:02" and "3+00:01:02", days first.
