@@ -24,7 +24,7 @@ func TestMistakesAreToldWithTheirLine(t *testing.T) {
 		"an unknown key":                  {`name = "direct"`, "name = \"direct\"\nsorce = 1", "story.toml:7: unknown key egress.sorce"},
 		"no title":                        {`title.en = "small"`, "", "story.toml:1: title is missing"},
 		"a speed of nothing":              {"speed = 3600", "speed = 0.5", "story.toml:3: speed is 0.5: 1 to 100000 is allowed"},
-		"a length of time in no unit":     {`patience = "2h"`, `patience = "2"`, "story.toml:4: patience is 2: a length of time"},
+		"a length of time in no unit":     {`patience = "10h"`, `patience = "2"`, "story.toml:4: patience is 2: a length of time"},
 		"a kind with a slip":              {`kind = "smarthost"`, `kind = "smarthots"`, "story.toml:10: kind: smarthots is not known here. Did you mean smarthost?"},
 		"an address of the world":         {`source = "127.0.0.10"`, `source = "192.0.2.1"`, "story.toml:7: source is 192.0.2.1: a rehearsal stays on this machine"},
 		"no address":                      {`source = "127.0.0.10"`, `source = "here"`, "story.toml:7: source is here: that is no IP address"},
