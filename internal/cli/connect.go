@@ -3,6 +3,7 @@ package cli
 import (
 	"context"
 	"errors"
+	"io"
 	"os/signal"
 	"strings"
 	"syscall"
@@ -175,7 +176,7 @@ func (c *connectCommand) act(ctx context.Context) error {
 		return err
 	}
 	c.line.done()
-	return c.show(c.planJSON(p), func(w writer) { c.showPlan(w, p) })
+	return c.show(c.planJSON(p), func(w io.Writer) { c.showPlan(w, p) })
 }
 
 func (c *connectCommand) doApply(ctx context.Context, t *connect.Target, r *connect.Request) error {
@@ -184,7 +185,7 @@ func (c *connectCommand) doApply(ctx context.Context, t *connect.Target, r *conn
 		return err
 	}
 	c.line.done()
-	return c.show(c.reportJSON(report), func(w writer) { c.showReport(w, report) })
+	return c.show(c.reportJSON(report), func(w io.Writer) { c.showReport(w, report) })
 }
 
 func (c *connectCommand) doRemove(ctx context.Context, t *connect.Target) error {
@@ -193,7 +194,7 @@ func (c *connectCommand) doRemove(ctx context.Context, t *connect.Target) error 
 		return err
 	}
 	c.line.done()
-	return c.show(r, func(w writer) { c.showRemoval(w, r) })
+	return c.show(r, func(w io.Writer) { c.showRemoval(w, r) })
 }
 
 func (c *connectCommand) doStatus(ctx context.Context, t *connect.Target) error {
@@ -210,7 +211,7 @@ func (c *connectCommand) doStatus(ctx context.Context, t *connect.Target) error 
 		_ = c.book.drift(ctx, st.Server, servers.Drift{At: c.now(), Files: driftedFiles(st)})
 	}
 	c.line.done()
-	if err := c.show(c.statusJSON(st), func(w writer) { c.showStatus(w, st) }); err != nil {
+	if err := c.show(c.statusJSON(st), func(w io.Writer) { c.showStatus(w, st) }); err != nil {
 		return err
 	}
 	if st.Drifted() {

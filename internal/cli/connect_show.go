@@ -2,6 +2,7 @@ package cli
 
 import (
 	"fmt"
+	"io"
 	"strings"
 
 	"ukai/internal/connect"
@@ -10,7 +11,7 @@ import (
 )
 
 // showPlan says what was found, what would be done and what not, and shows the difference.
-func (c *connectCommand) showPlan(w writer, p *connect.Proposal) {
+func (c *connectCommand) showPlan(w io.Writer, p *connect.Proposal) {
 	c.head(w, &p.Instance, p.Mode)
 	c.notes(w, "cli.connect.found", p.Found)
 	c.notes(w, "cli.connect.does", p.Does)
@@ -26,7 +27,7 @@ func (c *connectCommand) showPlan(w writer, p *connect.Proposal) {
 }
 
 // showReport says what was done.
-func (c *connectCommand) showReport(w writer, r *connect.Report) {
+func (c *connectCommand) showReport(w io.Writer, r *connect.Report) {
 	if !r.Done {
 		fmt.Fprintln(w, c.text("cli.connect.nothing"))
 		c.notes(w, "cli.connect.notes", r.Notes)
@@ -55,7 +56,7 @@ func (c *connectCommand) showReport(w writer, r *connect.Report) {
 }
 
 // showRemoval says what was taken back.
-func (c *connectCommand) showRemoval(w writer, r *connect.Removal) {
+func (c *connectCommand) showRemoval(w io.Writer, r *connect.Removal) {
 	name := c.name(&r.Instance)
 	switch {
 	case !r.Done:
@@ -72,7 +73,7 @@ func (c *connectCommand) showRemoval(w writer, r *connect.Removal) {
 }
 
 // showStatus says how a connected server stands.
-func (c *connectCommand) showStatus(w writer, s *connect.Status) {
+func (c *connectCommand) showStatus(w io.Writer, s *connect.Status) {
 	if !s.Connected {
 		fmt.Fprintln(w, c.text("cli.connect.not_connected", "mta", c.name(&s.Instance)))
 		return
@@ -121,7 +122,7 @@ func (c *connectCommand) wellOr(address, trouble string) string {
 }
 
 // head names the installation.
-func (c *connectCommand) head(w writer, i *mtaconf.Instance, m mtaconf.Mode) {
+func (c *connectCommand) head(w io.Writer, i *mtaconf.Instance, m mtaconf.Mode) {
 	fmt.Fprintln(w, c.text("cli.connect.head", "mta", c.name(i), "dir", i.Dir, "mode", string(m), "what", c.text("cli.connect.mode."+string(m))))
 }
 
@@ -138,7 +139,7 @@ func (c *connectCommand) name(i *mtaconf.Instance) string {
 }
 
 // notes writes sentences as a list below a title.
-func (c *connectCommand) notes(w writer, title string, all []mtaconf.Note) {
+func (c *connectCommand) notes(w io.Writer, title string, all []mtaconf.Note) {
 	if len(all) == 0 {
 		return
 	}
@@ -149,7 +150,7 @@ func (c *connectCommand) notes(w writer, title string, all []mtaconf.Note) {
 }
 
 // lines names lines that somebody has to look at.
-func (c *connectCommand) lines(w writer, title string, all []connect.Line) {
+func (c *connectCommand) lines(w io.Writer, title string, all []connect.Line) {
 	if len(all) == 0 {
 		return
 	}
@@ -160,7 +161,7 @@ func (c *connectCommand) lines(w writer, title string, all []connect.Line) {
 }
 
 // changes shows the differences. They are for programs, too: nothing in them is wrapped.
-func (c *connectCommand) changes(w writer, all []connect.FileChange) {
+func (c *connectCommand) changes(w io.Writer, all []connect.FileChange) {
 	fmt.Fprintf(w, "\n%s\n", c.text("cli.connect.difference", "count", len(all)))
 	for _, f := range all {
 		if f.Secret {

@@ -3,8 +3,8 @@ package cli
 import (
 	"context"
 	"errors"
-	"io"
 	"net"
+	"net/netip"
 	"os"
 	"path/filepath"
 	"strconv"
@@ -13,12 +13,11 @@ import (
 	"ukai/internal/api"
 	"ukai/internal/config"
 	"ukai/internal/connect"
+	"ukai/internal/dns"
 	"ukai/internal/i18n"
 	"ukai/internal/mtaconf"
 	"ukai/internal/soften"
 )
-
-type writer = io.Writer
 
 // request puts together what is wished, with what is known of ukai. What a server is connected with already holds where nothing
 // else is said, so that the same command without its options changes nothing.
@@ -124,11 +123,25 @@ func setAddress(p *mtaconf.Peer, address string) error {
 		host, port = strings.Trim(address, "[]"), "25"
 	}
 	n, err := strconv.Atoi(port)
-	if err != nil || n < 1 || n > 65535 || host == "" || strings.ContainsAny(host, " \t/\"'") {
+	host, ok := relayHost(host)
+	if err != nil || n < 1 || n > 65535 || !ok {
 		return usage("cli.connect.relay", "value", address)
 	}
 	p.Host, p.Port = host, n
 	return nil
+}
+
+// relayHost returns a host as it can stand in any mail server's configuration: an address, or a name of letters, digits, dots
+// and hyphens. A name in other letters becomes its A-labels (RFC 5890), for no mail server looks it up otherwise.
+func relayHost(s string) (host string, ok bool) {
+	if addr, err := netip.ParseAddr(s); err == nil {
+		return addr.String(), addr.Zone() == ""
+	}
+	host, err := dns.ASCII(s)
+	strange := func(r rune) bool {
+		return (r < 'a' || r > 'z') && (r < '0' || r > '9') && r != '.' && r != '-' && r != '_'
+	}
+	return host, err == nil && host != "" && !strings.ContainsFunc(host, strange)
 }
 
 // listener is where the settings say that mail is taken, or where ukai takes it without any.

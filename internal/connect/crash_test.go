@@ -2,6 +2,7 @@ package connect
 
 import (
 	"context"
+	"io/fs"
 	"strings"
 	"syscall"
 	"testing"
@@ -214,3 +215,14 @@ func TestADiskThatFillsUpAtAnyStepLeavesTheOld(t *testing.T) {
 }
 
 var _ mtaconf.Planner = (*stand)(nil)
+
+// TestAFullDiskIsNotTakenForWantOfRights: the advice has to mend what is wrong.
+func TestAFullDiskIsNotTakenForWantOfRights(t *testing.T) {
+	for cause, want := range map[error]string{
+		syscall.ENOSPC: "make room", syscall.EROFS: "make it writable", syscall.EACCES: "sudo ukai connect", syscall.EPERM: "sudo ukai connect",
+	} {
+		if got := unkept(&fs.PathError{Op: "write", Path: "x", Err: cause}).Error(); !strings.Contains(got, want) {
+			t.Errorf("%v: %s", cause, got)
+		}
+	}
+}

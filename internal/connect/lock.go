@@ -16,6 +16,14 @@ import (
 // lockTime is how long another ukai connect is waited for.
 const lockTime = 3 * time.Second
 
+// unkept says why nothing can be recorded. Only where it is for want of rights would others help.
+func unkept(err error) error {
+	if errors.Is(err, fs.ErrPermission) {
+		return i18n.Errorf("connect.state.dir", "dir", stateDir, "cause", err)
+	}
+	return i18n.Errorf("connect.state.write", "dir", stateDir, "cause", err)
+}
+
 // lock keeps other processes out, and ends what a killed one has begun. create makes the directory where it is not there;
 // without it, there is nothing to lock where nothing is kept. The lock is on the directory itself, so that no file of it stays.
 func (e *Engine) lock(ctx context.Context, create bool) (unlock func(), err error) {
@@ -26,7 +34,7 @@ func (e *Engine) lock(ctx context.Context, create bool) (unlock func(), err erro
 		}
 		if err != nil {
 			e.disk.rmdir(e.made)
-			return nil, i18n.Errorf("connect.state.dir", "dir", stateDir, "cause", err)
+			return nil, unkept(err)
 		}
 	}
 	full, err := e.sys.Real(stateDir)
@@ -38,7 +46,7 @@ func (e *Engine) lock(ctx context.Context, create bool) (unlock func(), err erro
 		return func() {}, nil
 	}
 	if err != nil {
-		return nil, i18n.Errorf("connect.state.dir", "dir", stateDir, "cause", err)
+		return nil, unkept(err)
 	}
 	if err := flock(ctx, f); err != nil {
 		f.Close()
