@@ -15,6 +15,7 @@ import (
 	"slices"
 	"strings"
 	"time"
+	"unicode"
 
 	"github.com/spf13/cobra"
 
@@ -164,5 +165,26 @@ func (e *env) printError(err error, code int) {
 			return
 		}
 	}
-	e.printf("ukai: %s\n", text)
+	e.printf("ukai: %s\n", harmless(text))
+}
+
+// longestLine is how much of a line of an error is shown: a file that is no text may be quoted in it.
+const longestLine = 400
+
+// harmless returns a text as it can be written to a terminal: an error quotes what stands in files, and control characters in
+// them would be obeyed.
+func harmless(text string) string {
+	lines := strings.Split(strings.ToValidUTF8(text, "\uFFFD"), "\n")
+	for i, l := range lines {
+		if r := []rune(l); len(r) > longestLine {
+			l = string(r[:longestLine]) + " ..."
+		}
+		lines[i] = strings.Map(func(r rune) rune {
+			if unicode.IsControl(r) && r != '\t' {
+				return '\uFFFD'
+			}
+			return r
+		}, l)
+	}
+	return strings.Join(lines, "\n")
 }
